@@ -1,0 +1,94 @@
+"""From a Pulumi stack config to a Stack, or a list of all that is wrong with it."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from stacks.errors import StackError
+from stacks.model import PROJECT, Stack
+
+SECRET_KEYS = frozenset({"jwtSecret", "postgresPassword", "monitoringPassword", "adminPassword", "grafanaPassword"})
+"""Top-level keys that may be given with `pulumi config set --secret`; what is not given is generated."""
+
+_PREFIX = f"{PROJECT}:"
+
+
+def config_file(name: str, project: Path) -> Path:
+    """Where Pulumi keeps the config of a stack."""
+    return project / f"Pulumi.{name}.yaml"
+
+
+def load_stack(name: str, project: Path) -> Stack:
+    """Reads `Pulumi.<name>.yaml`. Raises StackError with every fault and the file's name."""
+    path = config_file(name, project)
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError:
+        known = sorted(found.name.split(".")[1] for found in project.glob("Pulumi.*.yaml"))
+        raise StackError(name, [f"{path.name} does not exist; there are: {', '.join(known) or 'none'}"]) from None
+    except yaml.YAMLError as error:
+        raise StackError(name, [f"{path.name} is not YAML: {' '.join(str(error).split())}"]) from None
+    config = document.get("config", {}) if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise StackError(name, [f"{path.name}: `config` must be a mapping of keys such as {_PREFIX}api"])
+    secret = [key for key, value in config.items() if isinstance(value, dict) and set(value) == {"secure"}]
+    return parse_stack(name, config, secret)
+
+
+def load_stack_of_program(name: str) -> Stack:
+    """Reads the config that the Pulumi engine hands to the program, `--config` arguments included."""
+    values = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
+    secret = json.loads(os.environ.get("PULUMI_CONFIG_SECRET_KEYS") or "[]")
+    return parse_stack(name, {key: _decoded(value) for key, value in values.items()}, secret)
+
+
+def parse_stack(name: str, config: Mapping[str, Any], secret_keys: Iterable[str] = ()) -> Stack:
+    """Builds the description from config keys with their namespace. Keys of other namespaces are Pulumi's own."""
+    secret = set(secret_keys)
+    fields: dict[str, Any] = {}
+    faults: list[str] = []
+    for key, value in config.items():
+        if not key.startswith(_PREFIX):
+            continue
+        field = key.removeprefix(_PREFIX)
+        if field in SECRET_KEYS:
+            if key not in secret:
+                faults.append(f"{key} is in plain text; set it with `pulumi config set --secret {field}`")
+        elif key in secret:
+            faults.append(f"{key} is encrypted; only {', '.join(sorted(SECRET_KEYS))} may be")
+        else:
+            fields[field] = value
+    if "name" in fields:
+        faults.append(f"{_PREFIX}name is not a setting; the stack's name is")
+        del fields["name"]
+    try:
+        stack = Stack.model_validate({"name": name, **fields})
+    except ValidationError as error:
+        raise StackError(name, faults + list(_worded(error))) from None
+    if faults:
+        raise StackError(name, faults)
+    return stack
+
+
+def _decoded(value: object) -> object:
+    """Structured values reach the program as JSON text, plain ones as they are."""
+    if isinstance(value, str) and value[:1] in "{[":
+        return json.loads(value)
+    return value
+
+
+def _worded(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors(include_url=False, include_context=False):
+        key = ".".join(to_camel(part) if isinstance(part, str) else str(part) for part in fault["loc"])
+        if not fault["loc"]:
+            yield from fault["msg"].removeprefix("Value error, ").split("\n")
+        elif fault["type"] == "extra_forbidden":
+            yield f"{_PREFIX}{key} is not a setting; remove it or mend its name"
+        else:
+            yield f"{_PREFIX}{key} is {fault['input']!r}; {fault['msg'].removeprefix('Value error, ')}"

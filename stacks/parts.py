@@ -1,0 +1,199 @@
+"""The parts of a stack's description. Field names are camelCase in the config."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from stacks.quantities import Cores, Memory, Port, Seconds
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+"""A name that Postgres takes without quotes."""
+
+
+class Part(BaseModel):
+    """A frozen piece of a description that refuses fields it does not know."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, validate_default=True
+    )
+
+
+class Resources(Part):
+    """Limits of one container."""
+
+    cpus: Cores = 0.5
+    memory: Memory = 256
+
+
+class HealthTiming(Part):
+    """When a container's health is probed, in seconds."""
+
+    interval: Seconds = 5
+    timeout: Seconds = 5
+    start_period: Seconds = 20
+    retries: Annotated[int, Field(ge=1, le=100)] = 12
+
+
+class DockerTarget(Part):
+    """Names on the Docker engine. Names are global there, so each stack of a machine needs its own."""
+
+    prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*-$")] = "workflow-"
+    network: Name = "orchestrator-network"
+    address: Literal["127.0.0.1"] = "127.0.0.1"
+    """Host address that published ports are bound to."""
+
+
+class Postgres(Part):
+    """The database server."""
+
+    database: Identifier = "workflow_db"
+    user: Identifier = "workflow_user"
+    max_connections: Annotated[int, Field(ge=20, le=10000)] = 100
+    shared_buffers: Memory = 128
+    resources: Resources = Resources(cpus=1, memory=512)
+    health: HealthTiming = HealthTiming(interval=2)
+
+
+class Kafka(Part):
+    """The broker."""
+
+    heap: Memory = 384
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 6
+    retention_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 168
+    execution_topic: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "workflow.execution.requests"
+    cancellation_topic: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "workflow.cancellation.requests"
+    resources: Resources = Resources(cpus=1, memory=1024)
+    health: HealthTiming = HealthTiming(interval=2, start_period=30, retries=30)
+
+
+class Pool(Part):
+    """Database connections of one instance, divided among its workers."""
+
+    size: Annotated[int, Field(ge=1, le=1000)] = 10
+    overflow: Annotated[int, Field(ge=0, le=2000)] = 20
+    echo: bool = False
+
+
+class Cors(Part):
+    """Which browser origins may call the API."""
+
+    origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")], ...] = ("http://localhost:3000",)
+    allow_credentials: bool = True
+    methods: tuple[str, ...] = ("*",)
+    headers: tuple[str, ...] = ("*",)
+
+
+class RateLimit(Part):
+    """Requests that one client may make in a window of seconds."""
+
+    requests: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    window: Seconds = 60
+
+
+class Authentication(Part):
+    """Tokens and keys. The secrets themselves are never here."""
+
+    jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    jwt_expiration_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    api_key_header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = "X-API-Key"
+    admin_username: Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{2,62}$")] = "admin"
+
+
+class Logging(Part):
+    """Records of all our programs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "text"] = "json"
+    max_size: Memory = 10
+    """Size of one log file of a container before it is rotated."""
+    max_files: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Api(Part):
+    """The HTTP service."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)] = "Workflow Management API"
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$")] = "1.0.0"
+    description: Annotated[str, Field(max_length=1000)] = "REST API for managing workflow orchestration"
+    prefix: Annotated[str, Field(pattern=r"^(/[a-z0-9-]+)+$")] = "/api/v1"
+    port: Port = 8000
+    published_port: Port = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    reload: bool = False
+    pool: Pool = Pool()
+    cors: Cors = Cors()
+    rate_limit: RateLimit = RateLimit()
+    default_page_size: Annotated[int, Field(ge=1, le=10000)] = 20
+    max_page_size: Annotated[int, Field(ge=1, le=10000)] = 100
+    enable_metrics: bool = True
+    enable_audit_logging: bool = True
+    trusted_hosts: tuple[str, ...] = ("*",)
+    resources: Resources = Resources(cpus=1, memory=512)
+    health: HealthTiming = HealthTiming(interval=30, timeout=10, start_period=40, retries=3)
+
+
+class Relay(Part):
+    """What carries accepted runs from the outbox to Kafka."""
+
+    pool: Pool = Pool(size=2, overflow=2)
+    resources: Resources = Resources(cpus=0.5, memory=192)
+    health: HealthTiming = HealthTiming()
+
+
+class Executor(Part):
+    """What runs the workflows."""
+
+    instances: Annotated[int, Field(ge=1, le=9)] = 1
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    http_allowed_hosts: tuple[str, ...] = ()
+    """Hosts that an HTTP agent may call."""
+    pool: Pool = Pool(size=6, overflow=6)
+    resources: Resources = Resources(cpus=1, memory=384)
+    health: HealthTiming = HealthTiming()
+
+
+class Prometheus(Part):
+    """Metric store and alert rules."""
+
+    published_port: Port = 9090
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 15
+    resources: Resources = Resources(cpus=0.5, memory=512)
+    health: HealthTiming = HealthTiming(interval=3)
+
+
+class Alertmanager(Part):
+    """Where alerts are routed."""
+
+    published_port: Port = 9093
+    resources: Resources = Resources(cpus=0.25, memory=128)
+    health: HealthTiming = HealthTiming(interval=3)
+
+
+class Grafana(Part):
+    """Dashboards. Its image is pulled by reference; it is the only one that is not built here."""
+
+    image: Annotated[str, Field(min_length=1)] = "grafana/grafana:12.2.1"
+    required: bool = False
+    """Whether a stack without Grafana is refused where its image can't be had."""
+    published_port: Port = 3001
+    uid: Annotated[int, Field(ge=1)] = 472
+    resources: Resources = Resources(cpus=0.5, memory=384)
+    health: HealthTiming = HealthTiming(start_period=60)
+
+
+class Exporters(Part):
+    """Host and Postgres figures for Prometheus."""
+
+    enabled: bool = True
+    resources: Resources = Resources(cpus=0.25, memory=64)
+    health: HealthTiming = HealthTiming()
+
+
+class Alerting(Part):
+    """Where alerts go. Addresses are webhooks; none means that alerts are only shown."""
+
+    critical_webhook: str | None = None
+    warning_webhook: str | None = None
