@@ -1,0 +1,142 @@
+"""The connection pool and the transaction helper.
+
+The pool's numbers are for one instance of the service and are divided among its processes, because the database's
+limit of connections is shared by all of them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from service.platform import metrics
+from service.platform.settings import Settings
+
+CONNECT_SECONDS = 5.0
+POOL_WAIT_SECONDS = 3.0
+STATEMENT_SECONDS = 10.0
+IDLE_IN_TRANSACTION_SECONDS = 30.0
+RECYCLE_SECONDS = 1800
+
+
+def pool_share(total: int, processes: int, *, least: int) -> int:
+    """One process' part of a number of connections that is meant for the whole instance."""
+    return max(least, total // processes)
+
+
+async def connect(settings: Settings, *, application: str) -> "asyncpg.Connection[Any]":
+    """A connection of its own, outside the pool: for LISTEN, advisory locks and the pool itself.
+
+    asyncpg reads the address itself, so the documented ``?sslmode=`` and ``sslrootcert=`` mean what libpq says.
+    """
+    return await asyncpg.connect(
+        settings.asyncpg_dsn,
+        timeout=CONNECT_SECONDS,
+        command_timeout=STATEMENT_SECONDS + 2,
+        server_settings={
+            "application_name": application,
+            "timezone": "UTC",
+            "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
+            "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_SECONDS * 1000)),
+        },
+    )
+
+
+def create_engine(settings: Settings, *, application: str, processes: int = 1) -> AsyncEngine:
+    """The pool of one process; ``processes`` is how many processes share this instance's numbers.
+
+    A caller waits at most ``POOL_WAIT_SECONDS`` for a connection and a statement runs at most ``STATEMENT_SECONDS``.
+    """
+    size = pool_share(settings.database_pool_size, processes, least=1)
+
+    async def new_connection() -> "asyncpg.Connection[Any]":
+        return await connect(settings, application=application)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=new_connection,
+        pool_size=size,
+        max_overflow=pool_share(settings.database_max_overflow, processes, least=0),
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_recycle=RECYCLE_SECONDS,
+        pool_use_lifo=True,
+        echo=settings.database_echo,
+        hide_parameters=True,
+    )
+    _replace_dead_connections(engine)
+    _count_connections(engine, size)
+    return engine
+
+
+def _replace_dead_connections(engine: AsyncEngine) -> None:
+    """Hand out only connections that are open: asyncpg notices a lost one by itself, so no ping is needed."""
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+        if dbapi_connection.driver_connection.is_closed():
+            raise DisconnectionError("the connection was closed by the server")
+
+
+def _count_connections(engine: AsyncEngine, size: int) -> None:
+    """Keep the pool's gauges true by its events: gauges of several processes cannot be computed on demand."""
+    pool = engine.sync_engine.pool
+    if not isinstance(pool, QueuePool):
+        raise TypeError(f"the pool is a {type(pool).__name__}, which cannot be measured")
+
+    def show(checked_out: int) -> None:
+        metrics.DB_POOL_CHECKED_OUT.set(checked_out)
+        metrics.DB_POOL_OVERFLOW.set(max(0, checked_out - size))
+
+    metrics.DB_POOL_SIZE.set(size)
+    show(0)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def lent(_connection: Any, _record: Any, _proxy: Any) -> None:
+        show(pool.checkedout())
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def returned(_connection: Any, _record: Any) -> None:
+        # The event comes before the pool counts the connection as returned.
+        show(max(0, pool.checkedout() - 1))
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    The commit is done when the ``async with`` is left, so answer the caller after it, never inside.
+    """
+    async with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection whose every statement is a transaction of its own: one round trip for each."""
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def check_database(engine: AsyncEngine, *, seconds: float) -> None:
+    """Raise when the database does not answer a query within ``seconds``."""
+    async with asyncio.timeout(seconds), autocommit(engine) as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error means that the database cannot be reached or has no capacity now, so that a retry may help."""
+    if isinstance(error, (PoolTimeout, DisconnectionError, ConnectionError, asyncpg.PostgresConnectionError)):
+        return True
+    if isinstance(error, (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.InterfaceError)):
+        return True
+    if isinstance(error, DBAPIError):
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return error.connection_invalidated or (cause is not None and is_unavailable(cause))
+    return isinstance(error, (TimeoutError, OSError))

@@ -1,0 +1,114 @@
+"""One log record a line, the same shape from every library and process.
+
+Fields: ``timestamp`` (UTC), ``level``, ``logger``, ``message``, ``workflow_id``, ``user_id``, ``correlation_id``, and what
+the caller adds. Values of fields that are named like secrets, passwords inside addresses and e-mail addresses are masked.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
+
+from service.platform.settings import Settings
+
+__all__ = ["bind_contextvars", "bound_contextvars", "clear_contextvars", "configure_logging", "get_logger"]
+
+MASK = "***"
+_CONTEXT_FIELDS = ("workflow_id", "user_id", "correlation_id")
+_FIRST_FIELDS = ("timestamp", "level", "logger", "message", *_CONTEXT_FIELDS)
+_SECRET_NAME = re.compile(
+    r"passw|secret|authorization|cookie|dsn|database_url|credential|api_?key$|access_token|key_hash|^token$|jwt",
+    re.IGNORECASE,
+)
+_URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@")
+_E_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_BEARER = re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]{8,}")
+_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+# Libraries whose INFO lines would drown ours; their warnings still show.
+_QUIET = ("aiokafka", "kafka", "httpx", "httpcore", "asyncio", "alembic.runtime.plugins")
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        if "@" in value:
+            value = _E_MAIL.sub(MASK, _URL_PASSWORD.sub(rf"\1:{MASK}@", value))
+        if "eyJ" in value:
+            value = _JWT.sub(MASK, value)
+        return _BEARER.sub(rf"\1 {MASK}", value) if "earer" in value.lower() else value
+    if isinstance(value, dict):
+        return {key: MASK if _SECRET_NAME.search(str(key)) else _masked(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(inner) for inner in value]
+    return value
+
+
+def _mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return cast(MutableMapping[str, Any], _masked(dict(event)))
+
+
+def _in_documented_form(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["message"] = event.pop("event", "")
+    event["level"] = str(event.get("level", "info")).upper()
+    for field in _CONTEXT_FIELDS:
+        event.setdefault(field, None)
+    return {name: event.pop(name, None) for name in _FIRST_FIELDS} | event
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send every record of this process to standard output in the chosen form; safe to call again."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    rendering: list[structlog.types.Processor]
+    if settings.log_format == "json":
+        rendering = [
+            structlog.processors.format_exc_info,
+            _mask_secrets,
+            _in_documented_form,
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    else:
+        rendering = [
+            structlog.processors.format_exc_info,
+            _mask_secrets,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ]
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy.engine", "alembic"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module; fields are given as keywords: ``log.info("Run accepted", run_id=...)``."""
+    return cast(structlog.stdlib.BoundLogger, structlog.stdlib.get_logger(name))

@@ -1,0 +1,215 @@
+"""The database schema, defined once.
+
+Migrations are compared with this metadata (``alembic check``), queries are built from it. Times are written by the
+database (``now()``), so that the clocks of the programs do not matter.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+RUN_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
+STEP_STATUSES = ("pending", "running", "completed", "failed", "skipped", "cancelled")
+AGENT_KINDS = ("http", "transform", "delay", "noop")
+ROLES = ("viewer", "operator", "admin")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _created(name: str = "created_at") -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    _created(),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("username"),
+    _one_of("role", ROLES),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("key_hash", Text, nullable=False),
+    Column("user_id", Uuid, nullable=True),
+    Column("role", Text, nullable=False),
+    _created(),
+    _time("expires_at"),
+    _time("revoked_at"),
+    _time("last_used_at"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("key_hash"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+    _one_of("role", ROLES),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _created(),
+    _created("updated_at"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("name"),
+    _one_of("kind", AGENT_KINDS),
+)
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("current_version", Integer, nullable=False),
+    _created(),
+    _created("updated_at"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("name"),
+)
+
+workflow_versions = Table(
+    "workflow_versions",
+    metadata,
+    Column("workflow_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("definition", JSONB, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    _created(),
+    Column("created_by", Text, nullable=False),
+    PrimaryKeyConstraint("workflow_id", "version"),
+    ForeignKeyConstraint(["workflow_id"], ["workflows.id"], ondelete="CASCADE"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("workflow_id", Uuid, nullable=False),
+    Column("workflow_version", Integer, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'queued'")),
+    Column("input", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("output", JSONB, nullable=True),
+    Column("error", JSONB, nullable=True),
+    Column("correlation_id", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    _created(),
+    _time("started_at"),
+    _time("finished_at"),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("lease_owner", Text, nullable=True),
+    Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    _time("lease_expires_at"),
+    _time("cancel_requested_at"),
+    PrimaryKeyConstraint("id"),
+    ForeignKeyConstraint(
+        ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]
+    ),
+    _one_of("status", RUN_STATUSES),
+    # The reconciler and the claim look only at unfinished runs; finished ones, the great majority, stay out of it.
+    Index(
+        "ix_runs_unfinished",
+        "status",
+        "lease_expires_at",
+        postgresql_where=text("status IN ('queued', 'running')"),
+    ),
+    Index("ix_runs_workflow_id_created_at", "workflow_id", "created_at"),
+    Index("ix_runs_created_at", "created_at"),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("step_id", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("output", JSONB, nullable=True),
+    Column("error", JSONB, nullable=True),
+    _time("started_at"),
+    _time("finished_at"),
+    Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("run_id", "step_id"),
+    _one_of("status", STEP_STATUSES),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, nullable=False, autoincrement=True),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("headers", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("payload", JSONB, nullable=False),
+    _created(),
+    PrimaryKeyConstraint("id"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("message_id", Text, nullable=False),
+    _created("received_at"),
+    PrimaryKeyConstraint("message_id"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, nullable=False, autoincrement=True),
+    _created("at"),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject_type", Text, nullable=False),
+    Column("subject_id", Text, nullable=True),
+    Column("correlation_id", Text, nullable=True),
+    Column("address", Text, nullable=True),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    PrimaryKeyConstraint("id"),
+    Index("ix_audit_log_subject_type_subject_id", "subject_type", "subject_id"),
+    Index("ix_audit_log_at", "at"),
+)
