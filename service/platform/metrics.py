@@ -1,7 +1,7 @@
 """The metrics of every process, defined once.
 
 With several workers in one container prometheus_client keeps the values in files below ``PROMETHEUS_MULTIPROC_DIR``;
-it decides so when it is imported, which is why ``prepare_directory`` must run before anything imports this module.
+it decides so when it is imported, which is why ``metrics_directory.prepare`` must run before anything imports this module.
 """
 
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import multiprocess as _multiprocess
+
+from service.platform.metrics_directory import VARIABLE
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -43,20 +45,9 @@ OUTBOX_FAILURES = Counter("outbox_relay_failures_total", "Batches that could not
 AUTH_FAILURES = Counter("auth_failures_total", "Refused log-ins, tokens and keys", ["reason"])
 RATE_LIMITED = Counter("rate_limited_total", "Requests refused because a client sent too many")
 
-_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-
-
-def prepare_directory(directory: Path) -> None:
-    """Have several worker processes share their values through an empty directory; call it in their parent."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for left_over in directory.glob("*.db"):
-        left_over.unlink()
-    os.environ[_DIRECTORY] = str(directory)
-
-
 def forget_dead_processes() -> None:
     """Drop the live gauges of worker processes that are gone, so that a crashed one does not count for ever."""
-    directory = os.environ.get(_DIRECTORY)
+    directory = os.environ.get(VARIABLE)
     if not directory:
         return
     for pid in {int(path.stem.rsplit("_", 1)[1]) for path in Path(directory).glob("gauge_live*_*.db")}:
@@ -66,7 +57,7 @@ def forget_dead_processes() -> None:
 
 def render() -> bytes:
     """The values of all worker processes of this instance in Prometheus' text format."""
-    if not os.environ.get(_DIRECTORY):
+    if not os.environ.get(VARIABLE):
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     _multiprocess.MultiProcessCollector(registry)
