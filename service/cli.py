@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from service.platform.settings import InvalidSettings, Settings, load_settings
+from service.platform.settings import InvalidSettingsError, Settings, load_settings
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTINGS = 2
@@ -73,12 +73,12 @@ def _executor(settings: Settings) -> int:
 
 
 def _migrate(settings: Settings) -> int:
-    from service.migrations.migrate import MigrationFailed, migrate
+    from service.migrations.migrate import MigrationFailedError, migrate
     from service.platform.logging import get_logger
 
     try:
         return _run_loop(settings, migrate)
-    except MigrationFailed as error:
+    except MigrationFailedError as error:
         get_logger(__name__).error("Migration failed", reason=str(error))
         return EXIT_FAILED
 
@@ -125,7 +125,7 @@ def main(arguments: list[str]) -> int:
         return _openapi(write=given.write)
     try:
         settings = load_settings()
-    except InvalidSettings as error:
+    except InvalidSettingsError as error:
         sys.stderr.write("The settings cannot be used:\n" + "".join(f"  {line}\n" for line in str(error).split("\n")))
         return EXIT_WRONG_SETTINGS
     if given.command == "check":

@@ -31,33 +31,44 @@ def pool_share(total: int, processes: int, *, least: int) -> int:
     return max(least, total // processes)
 
 
-async def connect(settings: Settings, *, application: str) -> "asyncpg.Connection[Any]":
+async def connect(
+    settings: Settings, *, application: str, statement_seconds: float | None = STATEMENT_SECONDS
+) -> "asyncpg.Connection[Any]":
     """A connection of its own, outside the pool: for LISTEN, advisory locks and the pool itself.
 
     asyncpg reads the address itself, so the documented ``?sslmode=`` and ``sslrootcert=`` mean what libpq says.
+    ``statement_seconds=None`` sets no limit, for migrations of large tables.
     """
+    limit = 0 if statement_seconds is None else int(statement_seconds * 1000)
     return await asyncpg.connect(
         settings.asyncpg_dsn,
         timeout=CONNECT_SECONDS,
-        command_timeout=STATEMENT_SECONDS + 2,
+        # A little more than the server's own limit, which gives the better message; this one is for a lost network.
+        command_timeout=None if statement_seconds is None else statement_seconds + 2,
         server_settings={
             "application_name": application,
             "timezone": "UTC",
-            "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
+            "statement_timeout": str(limit),
             "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_SECONDS * 1000)),
         },
     )
 
 
-def create_engine(settings: Settings, *, application: str, processes: int = 1) -> AsyncEngine:
+def create_engine(
+    settings: Settings,
+    *,
+    application: str,
+    processes: int = 1,
+    statement_seconds: float | None = STATEMENT_SECONDS,
+) -> AsyncEngine:
     """The pool of one process; ``processes`` is how many processes share this instance's numbers.
 
-    A caller waits at most ``POOL_WAIT_SECONDS`` for a connection and a statement runs at most ``STATEMENT_SECONDS``.
+    A caller waits at most ``POOL_WAIT_SECONDS`` for a connection and a statement runs at most ``statement_seconds``.
     """
     size = pool_share(settings.database_pool_size, processes, least=1)
 
     async def new_connection() -> "asyncpg.Connection[Any]":
-        return await connect(settings, application=application)
+        return await connect(settings, application=application, statement_seconds=statement_seconds)
 
     engine = create_async_engine(
         "postgresql+asyncpg://",

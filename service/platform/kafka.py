@@ -29,7 +29,7 @@ _BATCH_BYTES = 128 * 1024
 log = get_logger(__name__)
 
 
-class KafkaUnavailable(RuntimeError):
+class KafkaUnavailableError(RuntimeError):
     """Kafka did not do in time what was asked; the message says what and names no credentials."""
 
 
@@ -46,7 +46,7 @@ class Record:
 class BoundedProducer:
     """An idempotent producer (acks=all) whose every wait ends.
 
-    ``send`` returns only when all replicas in sync have every record. After ``KafkaUnavailable`` some records may
+    ``send`` returns only when all replicas in sync have every record. After ``KafkaUnavailableError`` some records may
     have arrived all the same: send them again, and let the receiver recognise duplicates by the message id.
     Use it from one task at a time.
     """
@@ -58,7 +58,7 @@ class BoundedProducer:
         self._producer: Any = None
 
     async def start(self) -> None:
-        """Connect; does nothing when connected. Raises KafkaUnavailable after ``START_SECONDS``."""
+        """Connect; does nothing when connected. Raises KafkaUnavailableError after ``START_SECONDS``."""
         if self._producer is not None:
             return
         producer = AIOKafkaProducer(
@@ -75,14 +75,14 @@ class BoundedProducer:
                 await producer.start()
         except (KafkaError, TimeoutError, OSError) as error:
             await _abandon(producer)
-            raise KafkaUnavailable(f"no connection to Kafka: {_reason(error)}") from error
+            raise KafkaUnavailableError(f"no connection to Kafka: {_reason(error)}") from error
         except BaseException:
             await _abandon(producer)
             raise
         self._producer = producer
 
     async def send(self, records: Sequence[Record]) -> None:
-        """Deliver all records, in order for each key. Raises KafkaUnavailable when that takes too long or fails."""
+        """Deliver all records, in order for each key. Raises KafkaUnavailableError when that takes too long or fails."""
         if not records:
             return
         await self.start()
@@ -102,7 +102,7 @@ class BoundedProducer:
                 await asyncio.gather(*futures)
         except (KafkaError, TimeoutError, OSError) as error:
             await self._discard()
-            raise KafkaUnavailable(f"{len(records)} messages were not confirmed by Kafka: {_reason(error)}") from error
+            raise KafkaUnavailableError(f"{len(records)} messages were not confirmed by Kafka: {_reason(error)}") from error
         except BaseException:
             await self._discard()
             raise
@@ -172,7 +172,7 @@ async def stop_consumer(consumer: Any) -> None:
 async def ensure_topics(settings: Settings) -> list[str]:
     """Create the service's topics that do not exist and return their names; existing ones are left as they are.
 
-    Raises KafkaUnavailable when the brokers do not answer or refuse.
+    Raises KafkaUnavailableError when the brokers do not answer or refuse.
     """
     wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic]
     admin = AIOKafkaAdminClient(
@@ -191,7 +191,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
                 return []
             answer = await admin.create_topics(missing)
     except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailable(f"topics could not be created: {_reason(error)}") from error
+        raise KafkaUnavailableError(f"topics could not be created: {_reason(error)}") from error
     finally:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(STOP_SECONDS):
@@ -202,12 +202,12 @@ async def ensure_topics(settings: Settings) -> list[str]:
             created.append(name)
         elif code != TopicAlreadyExistsError.errno:
             detail = next((text for text in message if text), for_code(code).__name__)
-            raise KafkaUnavailable(f"topic {name} could not be created: {detail}")
+            raise KafkaUnavailableError(f"topic {name} could not be created: {detail}")
     return created
 
 
 async def check_kafka(settings: Settings, *, seconds: float) -> None:
-    """Raise KafkaUnavailable when no broker answers a metadata request within ``seconds``."""
+    """Raise KafkaUnavailableError when no broker answers a metadata request within ``seconds``."""
     client = AIOKafkaClient(
         bootstrap_servers=settings.kafka_bootstrap,
         client_id="check",
@@ -217,7 +217,7 @@ async def check_kafka(settings: Settings, *, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await client.bootstrap()
     except (KafkaError, TimeoutError, OSError) as error:
-        raise KafkaUnavailable(f"no answer from {', '.join(settings.kafka_brokers)}: {_reason(error)}") from error
+        raise KafkaUnavailableError(f"no answer from {', '.join(settings.kafka_brokers)}: {_reason(error)}") from error
     finally:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(1):

@@ -1,7 +1,8 @@
 """One log record a line, the same shape from every library and process.
 
-Fields: ``timestamp`` (UTC), ``level``, ``logger``, ``message``, ``workflow_id``, ``user_id``, ``correlation_id``, and what
-the caller adds. Values of fields that are named like secrets, passwords inside addresses and e-mail addresses are masked.
+Fields: ``timestamp`` (UTC), ``level``, ``logger``, ``message``, ``workflow_id``, ``user_id``, ``correlation_id``, and
+what the caller adds. Values of fields that are named like secrets, passwords inside addresses and e-mail addresses are
+masked.
 """
 
 import logging
@@ -86,7 +87,8 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering]
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     root = logging.getLogger()

@@ -1,7 +1,8 @@
 """The metrics of every process, defined once.
 
 With several workers in one container prometheus_client keeps the values in files below ``PROMETHEUS_MULTIPROC_DIR``;
-it decides so when it is imported, which is why ``metrics_directory.prepare`` must run before anything imports this module.
+it decides so when it is imported, which is why ``metrics_directory.prepare`` must run before anything imports this
+module.
 """
 
 import os

@@ -23,7 +23,7 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
-class InvalidSettings(ValueError):
+class InvalidSettingsError(ValueError):
     """The environment cannot be used; the message has one line for each variable and never a secret's value."""
 
 
@@ -37,12 +37,12 @@ class _FileSource(PydanticBaseSettingsSource):
         if not path:
             return None, field_name, False
         if variable in os.environ:
-            raise InvalidSettings(f"{variable} and {variable}_FILE are both set: give only one of them")
+            raise InvalidSettingsError(f"{variable} and {variable}_FILE are both set: give only one of them")
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise InvalidSettings(f"{variable}_FILE names {path}, which cannot be read: {reason}") from None
+            raise InvalidSettingsError(f"{variable}_FILE names {path}, which cannot be read: {reason}") from None
 
     def __call__(self) -> dict[str, Any]:
         """All values that come from files."""
@@ -227,7 +227,7 @@ class Settings(BaseSettings):
 def load_settings(**given: Any) -> Settings:
     """Read the settings from the environment; ``given`` values win.
 
-    Raises InvalidSettings with one line for each variable that is missing or wrong.
+    Raises InvalidSettingsError with one line for each variable that is missing or wrong.
     """
     try:
         return Settings(**given)
@@ -239,4 +239,4 @@ def load_settings(**given: Any) -> Settings:
             if problem["type"] == "missing":
                 message = f"is not set; give it, or {variable}_FILE with the path of a file that holds it"
             lines.append(f"{variable} {message}".strip())
-        raise InvalidSettings("\n".join(lines)) from None
+        raise InvalidSettingsError("\n".join(lines)) from None
