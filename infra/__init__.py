@@ -1,0 +1,1 @@
+"""How a stack is deployed: components say what a program needs, a target turns it into resources."""

@@ -1,0 +1,68 @@
+"""Figures of the host and of Postgres, for Prometheus."""
+
+import pulumi
+
+from infra.endpoints import Placed, PostgresEndpoint, ScrapeTarget
+from infra.targets.docker import DockerTarget
+from infra.workload import Health, Kind, Port, Workload, secret_path
+from stacks.model import Stack
+
+NODE_PORT = 9100
+POSTGRES_PORT = 9187
+
+
+class Exporters(pulumi.ComponentResource):
+    """node-exporter and postgres-exporter."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        target: DockerTarget,
+        node_image: str,
+        postgres_image: str,
+        postgres: PostgresEndpoint,
+        monitoring_password: pulumi.Output[str],
+    ) -> None:
+        super().__init__("workflow:infra:Exporters", "exporters")
+        settings = stack.exporters
+        node = target.place(
+            Workload(
+                part="node-exporter",
+                image=node_image,
+                kind=Kind.SERVICE,
+                resources=settings.resources,
+                ports=[Port(NODE_PORT)],
+                health=Health(probe(NODE_PORT), settings.health, gates_start=False),
+                host_view=True,
+            ),
+            parent=self,
+        )
+        database = target.place(
+            Workload(
+                part="postgres-exporter",
+                image=postgres_image,
+                kind=Kind.SERVICE,
+                resources=settings.resources,
+                env={
+                    "DATA_SOURCE_URI": f"{postgres.host}:{postgres.port}/{postgres.database}?sslmode=disable",
+                    "DATA_SOURCE_USER": "monitoring",
+                    "DATA_SOURCE_PASS_FILE": secret_path("monitoring"),
+                },
+                secret_files={"monitoring": monitoring_password},
+                ports=[Port(POSTGRES_PORT)],
+                health=Health(probe(POSTGRES_PORT), settings.health, gates_start=False),
+            ),
+            parent=self,
+            needs=postgres.ready,
+        )
+        self.placed: list[Placed] = [node, database]
+        self.targets = [
+            ScrapeTarget("node", "node-exporter", NODE_PORT),
+            ScrapeTarget("postgres", "postgres-exporter", POSTGRES_PORT),
+        ]
+        self.register_outputs({})
+
+
+def probe(port: int, path: str = "/metrics") -> list[str]:
+    """The health command of every image made on our base."""
+    return ["http-probe", f"http://127.0.0.1:{port}{path}"]
