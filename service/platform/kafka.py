@@ -82,7 +82,7 @@ class BoundedProducer:
         self._producer = producer
 
     async def send(self, records: Sequence[Record]) -> None:
-        """Deliver all records, in order for each key. Raises KafkaUnavailableError when that takes too long or fails."""
+        """Deliver all records, in order for each key. Raises KafkaUnavailableError when it fails or takes too long."""
         if not records:
             return
         await self.start()
@@ -102,7 +102,9 @@ class BoundedProducer:
                 await asyncio.gather(*futures)
         except (KafkaError, TimeoutError, OSError) as error:
             await self._discard()
-            raise KafkaUnavailableError(f"{len(records)} messages were not confirmed by Kafka: {_reason(error)}") from error
+            raise KafkaUnavailableError(
+                f"{len(records)} messages were not confirmed by Kafka: {_reason(error)}"
+            ) from error
         except BaseException:
             await self._discard()
             raise

@@ -46,6 +46,7 @@ OUTBOX_FAILURES = Counter("outbox_relay_failures_total", "Batches that could not
 AUTH_FAILURES = Counter("auth_failures_total", "Refused log-ins, tokens and keys", ["reason"])
 RATE_LIMITED = Counter("rate_limited_total", "Requests refused because a client sent too many")
 
+
 def forget_dead_processes() -> None:
     """Drop the live gauges of worker processes that are gone, so that a crashed one does not count for ever."""
     directory = os.environ.get(VARIABLE)

@@ -1,0 +1,1 @@
+"""The executor: claims runs under a lease, runs their steps in DAG order and journals every result."""

@@ -1,0 +1,81 @@
+"""JMESPath expressions inside a step's input.
+
+A value of the form ``{"$jmespath": "<expression>"}``, at any depth, stands for the expression's result over
+``{"input": <the run's input>, "steps": {<id of a finished step>: <its output>}}``. Everything else is taken as it is.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.parser import ParsedResult
+
+EXPRESSION_KEY = "$jmespath"
+
+
+class FieldError(NamedTuple):
+    """One mistake: where it is (dotted path below the checked object) and what would be right."""
+
+    path: str
+    message: str
+
+
+class InvalidExpression(ValueError):
+    """An expression that cannot be parsed, or that cannot be evaluated over the given values."""
+
+
+@lru_cache(maxsize=2048)
+def compile_expression(expression: str) -> ParsedResult:
+    """Parse a JMESPath expression; raises InvalidExpression."""
+    try:
+        return jmespath.compile(expression)
+    except JMESPathError as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidExpression(f"{expression!r} is not a JMESPath expression: {reason}") from None
+
+
+def search(expression: str, data: object) -> Any:
+    """The expression's result over the data; raises InvalidExpression where a function gets a wrong type."""
+    try:
+        return compile_expression(expression).search(data)
+    except JMESPathError as error:
+        raise InvalidExpression(f"{expression!r} cannot be evaluated: {str(error).splitlines()[0]}") from None
+
+
+def evaluate(template: Any, data: object) -> Any:
+    """The template with every expression in it replaced by its result over the data; raises InvalidExpression."""
+    if isinstance(template, Mapping):
+        if EXPRESSION_KEY in template:
+            return search(_expression_of(template), data)
+        return {key: evaluate(value, data) for key, value in template.items()}
+    if isinstance(template, list):
+        return [evaluate(value, data) for value in template]
+    return template
+
+
+def validate_expressions(step_input: Mapping[str, Any]) -> tuple[FieldError, ...]:
+    """The mistakes in the expressions of a step's input, found without any data; empty where there is none."""
+    return tuple(_mistakes(step_input, ""))
+
+
+def _mistakes(template: Any, path: str) -> list[FieldError]:
+    if isinstance(template, Mapping):
+        if EXPRESSION_KEY in template:
+            try:
+                compile_expression(_expression_of(template))
+            except InvalidExpression as error:
+                return [FieldError(path, str(error))]
+            return []
+        return [m for key, value in template.items() for m in _mistakes(value, f"{path}.{key}" if path else str(key))]
+    if isinstance(template, list):
+        return [m for index, value in enumerate(template) for m in _mistakes(value, f"{path}[{index}]")]
+    return []
+
+
+def _expression_of(template: Mapping[str, Any]) -> str:
+    expression = template[EXPRESSION_KEY]
+    if len(template) != 1 or not isinstance(expression, str):
+        raise InvalidExpression(f'an object with {EXPRESSION_KEY} has that one key and a text: {{"$jmespath": "input.x"}}')
+    return expression

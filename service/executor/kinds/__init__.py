@@ -1,0 +1,1 @@
+"""The builtin agent kinds: one class each, found through the registry."""

@@ -1,0 +1,119 @@
+"""The one-shot that makes a deployment's database and Kafka ready: schema, first user, topics.
+
+Safe to run again and to run twice at once: an advisory lock lets one at a time work, and each part changes only what is
+missing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from alembic import command
+from alembic.config import Config
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.platform.database import create_engine, is_unavailable, transaction
+from service.platform.ids import new_id
+from service.platform.kafka import KafkaUnavailableError, ensure_topics
+from service.platform.logging import get_logger
+from service.platform.settings import Settings
+from service.platform.tables import users
+
+WAIT_SECONDS = 60.0
+"""How long to wait for a database or a broker that is only starting."""
+LOCK_SECONDS = 120
+_LOCK = 0x776F726B
+_RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+
+class MigrationFailedError(RuntimeError):
+    """What could not be brought up to date, and why."""
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration for the revisions in this package; works from any directory."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring everything up to date. Raises MigrationFailedError."""
+    engine = create_engine(settings, application="workflow-migrate", statement_seconds=None)
+    try:
+        await _when_there(lambda: _upgrade(engine), "the schema")
+        await _when_there(lambda: bootstrap_admin(engine, settings), "the first user")
+        created = await _when_there(lambda: ensure_topics(settings), "the topics")
+        log.info("Topics are there", created=created)
+    finally:
+        await engine.dispose()
+
+
+async def _when_there(work: Callable[[], Awaitable[T]], what: str) -> T:
+    """Do the work, again and again while database or broker are not there yet, for ``WAIT_SECONDS``."""
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while True:
+        try:
+            return await work()
+        except (KafkaUnavailableError, DBAPIError, OSError) as error:
+            passing = isinstance(error, KafkaUnavailableError) or is_unavailable(error)
+            if not passing or asyncio.get_running_loop().time() > deadline:
+                raise MigrationFailedError(f"{what}: {error}") from error
+            log.info("Waiting for a dependency", what=what, reason=str(error))
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _upgrade(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
+        await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        await connection.commit()
+        try:
+            await connection.run_sync(lambda inner: command.upgrade(alembic_config(inner), "head"))
+            await connection.commit()
+        finally:
+            await connection.rollback()
+            await connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+            await connection.commit()
+        revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    log.info("The schema is up to date", revision=revision)
+
+
+async def bootstrap_admin(engine: AsyncEngine, settings: Settings) -> None:
+    """Create the first user, or give it the configured password anew when that has changed."""
+    if settings.bootstrap_admin_password is None:
+        log.info("No first user: BOOTSTRAP_ADMIN_PASSWORD is not set")
+        return
+    password = settings.bootstrap_admin_password.get_secret_value()
+    hasher = PasswordHash((Argon2Hasher(),))
+    async with transaction(engine) as connection:
+        query = users.select().where(users.c.username == settings.bootstrap_admin_username).with_for_update()
+        existing = (await connection.execute(query)).one_or_none()
+        if existing is not None and hasher.verify(password, existing.password_hash):
+            log.info("The first user is there", user_id=str(existing.id))
+            return
+        row = {
+            "id": new_id(),
+            "username": settings.bootstrap_admin_username,
+            "password_hash": hasher.hash(password),
+            "role": "admin",
+        }
+        statement = insert(users).values(row)
+        statement = statement.on_conflict_do_update(
+            index_elements=["username"], set_={"password_hash": statement.excluded.password_hash}
+        ).returning(users.c.id)
+        user = await connection.scalar(statement)
+    log.info("The first user was created" if existing is None else "The first user's password was set", user_id=user)

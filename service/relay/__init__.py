@@ -1,0 +1,1 @@
+"""The relay: carries committed outbox rows to Kafka, each at least once."""
