@@ -56,10 +56,10 @@ def server_properties(stack: Stack) -> str:
     properties = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "controller.quorum.voters": f"1@kafka:{CONTROLLER_PORT}",
+        "controller.quorum.bootstrap.servers": f"localhost:{CONTROLLER_PORT}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"INTERNAL://:{CLIENT_PORT},CONTROLLER://:{CONTROLLER_PORT}",
-        "advertised.listeners": f"INTERNAL://kafka:{CLIENT_PORT}",
+        "listeners": f"INTERNAL://:{CLIENT_PORT},CONTROLLER://localhost:{CONTROLLER_PORT}",
+        "advertised.listeners": f"INTERNAL://kafka:{CLIENT_PORT},CONTROLLER://localhost:{CONTROLLER_PORT}",
         "inter.broker.listener.name": "INTERNAL",
         "listener.security.protocol.map": "INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": f"{DATA_FOLDER}/data",
@@ -74,6 +74,8 @@ def server_properties(stack: Stack) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
     }
     return "".join(f"{name}={value}\n" for name, value in properties.items())

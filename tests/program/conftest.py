@@ -1,0 +1,72 @@
+"""A recording engine: every registration the program makes, with its inputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+
+import infra.__main__ as program
+from stacks.load import parse_stack
+from stacks.model import PROJECT
+
+CONTAINER = "docker:index/container:Container"
+VOLUME = "docker:index/volume:Volume"
+NETWORK = "docker:index/network:Network"
+IMAGE = "docker:index/remoteImage:RemoteImage"
+
+
+@dataclass
+class Engine(Mocks):
+    """Answers like an engine on which everything succeeds, unless told otherwise, and keeps what it was asked."""
+
+    exit_codes: dict[str, int] = field(default_factory=dict)
+    registered: list[MockResourceArgs] = field(default_factory=list)
+    exported: dict[str, Any] = field(default_factory=dict)
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.registered.append(args)
+        outputs = dict(args.inputs)
+        if args.typ == CONTAINER:
+            outputs["exitCode"] = self.exit_codes.get(args.name, 0)
+        if args.typ == IMAGE:
+            outputs["imageId"] = f"sha256:{args.inputs['name']}"
+        if args.typ == "pulumi-python:dynamic:Resource":
+            outputs["value"] = f"{args.name:x<64}"
+        return f"{args.name}-id", outputs
+
+    def call(self, args: MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program looked up {args.token}")
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Inputs by name, of every resource of a type."""
+        return {each.name: each.inputs for each in self.registered if each.typ == kind}
+
+
+Deploy = Callable[..., Engine]
+
+
+@pytest.fixture
+def deploy(monkeypatch: pytest.MonkeyPatch) -> Deploy:
+    """Runs the whole program on a recording engine. All registrations have landed when it returns."""
+
+    def run(
+        config: dict[str, Any] | None = None, *, grafana: str | None = None, exit_codes: dict[str, int] | None = None
+    ) -> Engine:
+        engine = Engine(exit_codes or {})
+        pulumi.runtime.set_mocks(engine, project=PROJECT, stack="dev", preview=False)
+        monkeypatch.setattr(program, "why_unavailable", lambda _reference: grafana)
+        monkeypatch.setattr(pulumi, "export", engine.exported.__setitem__)
+        stack = parse_stack("dev", {f"{PROJECT}:{key}": value for key, value in (config or {}).items()})
+
+        # Absence can only be asserted once every registration has landed: the decorator waits for them.
+        @pulumi.runtime.test
+        def build() -> None:
+            program.deploy(stack)
+
+        build()
+        return engine
+
+    return run
