@@ -26,6 +26,27 @@ IDLE_IN_TRANSACTION_SECONDS = 30.0
 RECYCLE_SECONDS = 1800
 
 
+# What the server or the network says when the same statement may succeed a little later.
+_PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InterfaceError,
+)
+
+
+class DatabaseUnavailableError(ConnectionError):
+    """No connection to the database could be made; the message holds no address and no credentials."""
+
+
 def pool_share(total: int, processes: int, *, least: int) -> int:
     """One process' part of a number of connections that is meant for the whole instance."""
     return max(least, total // processes)
@@ -40,18 +61,21 @@ async def connect(
     ``statement_seconds=None`` sets no limit, for migrations of large tables.
     """
     limit = 0 if statement_seconds is None else int(statement_seconds * 1000)
-    return await asyncpg.connect(
-        settings.asyncpg_dsn,
-        timeout=CONNECT_SECONDS,
-        # A little more than the server's own limit, which gives the better message; this one is for a lost network.
-        command_timeout=None if statement_seconds is None else statement_seconds + 2,
-        server_settings={
-            "application_name": application,
-            "timezone": "UTC",
-            "statement_timeout": str(limit),
-            "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_SECONDS * 1000)),
-        },
-    )
+    try:
+        return await asyncpg.connect(
+            settings.asyncpg_dsn,
+            timeout=CONNECT_SECONDS,
+            # A little more than the server's own limit, which gives the better message; this one is for a lost network.
+            command_timeout=None if statement_seconds is None else statement_seconds + 2,
+            server_settings={
+                "application_name": application,
+                "timezone": "UTC",
+                "statement_timeout": str(limit),
+                "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_SECONDS * 1000)),
+            },
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnavailableError(f"no connection to the database: {_reason(error)}") from error
 
 
 def create_engine(
@@ -143,11 +167,13 @@ async def check_database(engine: AsyncEngine, *, seconds: float) -> None:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database cannot be reached or has no capacity now, so that a retry may help."""
-    if isinstance(error, (PoolTimeout, DisconnectionError, ConnectionError, asyncpg.PostgresConnectionError)):
-        return True
-    if isinstance(error, (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.InterfaceError)):
+    if isinstance(error, (DatabaseUnavailableError, PoolTimeout, DisconnectionError)):
         return True
     if isinstance(error, DBAPIError):
         cause = error.orig.__cause__ if error.orig is not None else None
         return error.connection_invalidated or (cause is not None and is_unavailable(cause))
-    return isinstance(error, (TimeoutError, OSError))
+    return isinstance(error, _PASSING)
+
+
+def _reason(error: BaseException) -> str:
+    return "no answer in time" if isinstance(error, TimeoutError) else (str(error) or type(error).__name__)

@@ -140,8 +140,10 @@ async def _abandon(producer: Any) -> None:
             await producer.client.close()
 
 
-def create_consumer(settings: Settings, *, topics: Iterable[str], group: str, client_id: str) -> Any:
+def create_consumer(settings: Settings, *, topics: Iterable[str], group: str | None, client_id: str) -> Any:
     """A consumer that starts with the oldest message and commits only when told to: commit after the work is durable.
+
+    ``group=None`` makes it a member of no group: it reads every partition and commits nothing.
 
     It is not started; bound its ``start`` and ``getmany`` by a timeout and end it with ``stop_consumer``.
     """
