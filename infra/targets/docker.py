@@ -1,6 +1,7 @@
 """Turns workloads into containers, volumes and a network on one Docker engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import pulumi
 import pulumi_docker as docker
@@ -18,6 +19,8 @@ UPLOADED = "/uploaded"
 FILL_CONFIG = f"umask 077 && find {CONFIG_FOLDER} -mindepth 1 -delete && cp -R {UPLOADED}/. {CONFIG_FOLDER}/"
 
 HEALTH_WAIT_SECONDS = 120
+
+LabelArgs = TypeVar("LabelArgs")
 
 
 class DockerTarget:
@@ -92,7 +95,7 @@ class DockerTarget:
             finished=_success(workload.part, container) if job else None,
         )
 
-    def _hardened(self, workload: Workload) -> dict[str, object]:
+    def _hardened(self, workload: Workload) -> dict[str, Any]:
         """What every container has, whatever it runs."""
         resources = workload.resources
         return {
@@ -174,8 +177,12 @@ class DockerTarget:
         return f"{self._stack.docker.prefix}{part}"
 
     def _labels(
-        self, label: Callable[..., object], part: str, kind: str = "", more: dict[str, pulumi.Input[str]] | None = None
-    ) -> list[object]:
+        self,
+        label: Callable[..., LabelArgs],
+        part: str,
+        kind: str = "",
+        more: Mapping[str, pulumi.Input[str]] | None = None,
+    ) -> list[LabelArgs]:
         values: dict[str, pulumi.Input[str]] = {"workflow.stack": self._stack.name, "workflow.part": part}
         if kind:
             values["workflow.kind"] = kind
