@@ -1,0 +1,53 @@
+"""Which tests run: `--ring NAME` chooses, and a test that names no ring is refused instead of being forgotten."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from ops.rings import TEST_RINGS  # noqa: E402
+
+ALL = "all"
+DEFAULT = "unit"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--ring`, as often as wanted."""
+    parser.addoption(
+        "--ring",
+        action="append",
+        default=[],
+        choices=[*sorted(TEST_RINGS), ALL],
+        help="run the tests of this ring (may be repeated); without it: those at the paths given, else the ring unit",
+    )
+
+
+def _chosen(config: pytest.Config) -> set[str]:
+    named = set(config.getoption("--ring"))
+    if ALL in named or (not named and config.args_source is pytest.Config.ArgsSource.ARGS):
+        return set(TEST_RINGS)
+    return named or {DEFAULT}
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Says what is left out."""
+    return f"rings: {', '.join(sorted(_chosen(config)))}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps the tests of the chosen rings."""
+    chosen = _chosen(config)
+    kept, left = [], []
+    for item in items:
+        rings = {str(name) for marker in item.iter_markers("ring") for name in marker.args}
+        if not rings or not rings <= TEST_RINGS:
+            wanted = f"mark it or its file with pytest.mark.ring(one of: {', '.join(sorted(TEST_RINGS))})"
+            raise pytest.UsageError(f"{item.nodeid} is in {f'unknown ring {rings}' if rings else 'no ring'}; {wanted}")
+        (kept if rings & chosen else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept

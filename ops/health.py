@@ -1,0 +1,81 @@
+"""Whether a stack answers: its HTTP probes from outside, and the engine's verdict on each container."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+PROBE_SECONDS = 6.0
+PATHS = {
+    "api": ("/health", "/health/ready"),
+    "prometheus": ("/-/healthy", "/-/ready"),
+    "alertmanager": ("/-/healthy", "/-/ready"),
+    "grafana": ("/api/health",),
+}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question and its answer; `seconds` is how long the answer took."""
+
+    target: str
+    ok: bool
+    detail: str
+    seconds: float
+
+
+def http_probe(url: str, seconds: float = PROBE_SECONDS) -> Probe:
+    """Asks once; anything but a 200 in time is a failure, with what was wrong in a few words."""
+    started = time.monotonic()
+    # Loopback is asked directly, whatever proxy the environment names.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=seconds) as answer:
+            ok, detail = answer.status == 200, f"{answer.status} {_words(answer.read(2000))}"
+    except urllib.error.HTTPError as error:
+        ok, detail = False, f"{error.code} {_words(error.read(2000))}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        ok, detail = False, str(reason)
+    return Probe(url, ok, detail.strip(), time.monotonic() - started)
+
+
+def _words(body: bytes) -> str:
+    """A status document in short: its status and its checks."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return " ".join(body.decode(errors="replace").split())[:80]
+    if not isinstance(document, dict):
+        return ""
+    checks = document.get("checks")
+    listed = [f"{name} {value}" for name, value in checks.items()] if isinstance(checks, dict) else []
+    return ", ".join([str(document.get("status", "")), *listed]).strip(", ")
+
+
+def stack_health(status: dict[str, Any]) -> dict[str, Any]:
+    """The shape that `health --json` promises, from a stack's status: stack, healthy, probes."""
+    probes = [
+        http_probe(f"{url.rstrip('/')}{path}") for name, url in status["urls"].items() for path in PATHS.get(name, ())
+    ]
+    for part in status["parts"]:
+        detail = f"{part['state']}, {part['health']}" if part["health"] else part["state"]
+        probes.append(Probe(part["container"], part["verdict"] == "ok", detail, 0.0))
+    healthy = bool(status["parts"]) and all(probe.ok for probe in probes)
+    return {"stack": status["stack"], "healthy": healthy, "probes": [asdict(probe) for probe in probes]}
+
+
+def health_table(health: dict[str, Any]) -> Table:
+    """The same for people."""
+    table = Table(title=f"Health of stack {health['stack']}", title_justify="left", box=None, pad_edge=False)
+    for column in ("", "target", "answer", "took"):
+        table.add_column(column, overflow="fold")
+    for probe in health["probes"]:
+        sign = "[green]✓[/]" if probe["ok"] else "[red]✗[/]"
+        took = f"{probe['seconds'] * 1000:.0f} ms" if probe["seconds"] else "-"
+        table.add_row(sign, probe["target"], probe["detail"], took)
+    return table

@@ -1,0 +1,42 @@
+"""The rings of tests, fast ones first. Each can be run alone; a test names its ring with `pytest.mark.ring`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ring:
+    """`setup` tells whether the machine must be set up for it; `long` ones are run only when they are named."""
+
+    name: str
+    proves: str
+    setup: bool = False
+    long: bool = False
+
+
+LINT = Ring("lint", "style, formatting and types of our own packages")
+
+RINGS = (
+    LINT,
+    Ring("unit", "models, arithmetic, rules, commands and the program under a mock engine; no machine needed"),
+    Ring("airgap", "language host and provider plugin, spoken to in their protocols", setup=True),
+    Ring("images", "each image starts, is healthy, runs as its user, stays small", setup=True),
+    Ring("service", "the service against a real Postgres and a real Kafka", setup=True),
+    Ring("stack", "a whole stack: up, verified, unchanged by a second up, drift mended, destroyed", setup=True),
+    Ring("faults", "kill -9, partitions and full disks under load", setup=True, long=True),
+)
+
+VERIFY = "verify"
+"""The ring of the live checks; `deploy-api.sh verify` and the ring `stack` run it against a stack's outputs."""
+
+TEST_RINGS = frozenset({ring.name for ring in RINGS if ring is not LINT} | {VERIFY})
+
+
+def find(names: list[str]) -> list[Ring]:
+    """The rings of that name in the order they are run; all but the long ones for no name. Raises KeyError."""
+    if not names:
+        return [ring for ring in RINGS if not ring.long]
+    known = {ring.name for ring in RINGS}
+    for name in names:
+        if name not in known:
+            raise KeyError(name)
+    return [ring for ring in RINGS if ring.name in names]

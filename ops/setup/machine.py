@@ -1,0 +1,59 @@
+"""All that a machine needs, in the order in which one thing needs another."""
+
+from ops.console import Progress, Report
+from ops.docker_client import connect
+from ops.home import PROJECT_DIR, Home
+from ops.locks import exclusive
+from ops.setup import docker_engine
+from ops.setup.base_image import base_image_ready, ensure_base_image
+from ops.setup.disk import check_disk
+from ops.setup.passphrase import make_passphrase, passphrase_ready
+from ops.setup.pulumi_tools import PulumiTools
+from ops.setup.step import Step, run_steps
+
+WAIT_FOR_ANOTHER_SECONDS = 1800.0
+
+
+def set_up(home: Home, progress: Progress) -> list[str]:
+    """Runs the steps that this machine still needs and returns their names; waits, bounded, for a set-up under way."""
+    home.make()
+    lock = home.locks / "setup.lock"
+    with exclusive(lock, "setting this machine up", progress.say, WAIT_FOR_ANOTHER_SECONDS):
+        check_disk([home.root, PROJECT_DIR])
+        return run_steps(setup_steps(home), progress)
+
+
+def setup_steps(home: Home) -> list[Step]:
+    """The steps for a home folder, none of them run yet."""
+    tools = PulumiTools(home)
+    return [
+        Step(
+            "Passphrase of the state",
+            lambda: passphrase_ready(home.passphrase),
+            lambda _report: make_passphrase(home.passphrase, home.state),
+        ),
+        Step("Docker engine", docker_engine.answers, lambda report: docker_engine.ensure(home, report)),
+        Step("Pulumi CLI", lambda: tools.cli() is not None, tools.ensure_cli),
+        Step("Pulumi plugins", tools.plugins_ready, tools.ensure_plugins),
+        Step("Base image", base_image_ready, ensure_base_image),
+        Step("Images", images_ready, build_images),
+    ]
+
+
+def images_ready() -> bool:
+    """Whether the engine has every image in the version that the tree describes."""
+    from images import catalog
+
+    client = connect()
+    try:
+        have = {tag for image in client.images.list() for tag in image.tags}
+    finally:
+        client.close()
+    return all(catalog.reference(name) in have for name in catalog.NAMES)
+
+
+def build_images(report: Report) -> None:
+    """Builds the missing ones. Raises what the build raises, with a reason and a mend."""
+    from images import build, catalog
+
+    build.build(list(catalog.NAMES), report)

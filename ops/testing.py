@@ -1,0 +1,104 @@
+"""`deploy-api.sh test`: runs rings of tests, says which, how long each took, and how each ended."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from ops.console import duration
+from ops.context import Context
+from ops.environment import pulumi_environment
+from ops.errors import OperatorError
+from ops.home import PROJECT_DIR
+from ops.rings import LINT, Ring
+from ops.setup.machine import set_up
+
+RING_SECONDS = 2400.0
+LINTERS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+)
+NO_TESTS = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one ring ended; `why` is empty when it passed."""
+
+    ring: Ring
+    seconds: float
+    why: str = ""
+
+
+def run_rings(context: Context, rings: list[Ring], fail_fast: bool = False) -> list[Outcome]:
+    """Runs them in order and goes on after a failure, so that one run shows all that is wrong."""
+    outcomes: list[Outcome] = []
+    prepared: str | None = None
+    for ring in rings:
+        if outcomes and outcomes[-1].why and fail_fast:
+            break
+        if ring.setup and prepared is None:
+            prepared = _prepare(context)
+        context.progress.say(f"\n== ring {ring.name}: {ring.proves}")
+        started = time.monotonic()
+        why = f"the machine could not be set up: {prepared}" if ring.setup and prepared else _run(context, ring)
+        outcomes.append(Outcome(ring, time.monotonic() - started, why))
+    return outcomes
+
+
+def _prepare(context: Context) -> str:
+    """Sets the machine up; returns why it could not be, or nothing."""
+    try:
+        set_up(context.home, context.progress)
+    except OperatorError as error:
+        context.progress.say(f"error: {error.reason}\nmend:  {error.mend}")
+        return error.reason
+    except Exception as error:
+        if not (hasattr(error, "reason") and hasattr(error, "mend")):
+            raise
+        context.progress.say(f"error: {error.reason}\nmend:  {error.mend}")
+        return str(error.reason)
+    return ""
+
+
+def _run(context: Context, ring: Ring) -> str:
+    environ = {**os.environ, **pulumi_environment(context.home)}
+    if ring is LINT:
+        failed = [" ".join(command) for command in LINTERS if _call([sys.executable, "-m", *command], environ) != 0]
+        return f"failed: {'; '.join(failed)}" if failed else ""
+    code = _call([sys.executable, "-m", "pytest", "--ring", ring.name, "--durations=5"], environ)
+    if code == NO_TESTS:
+        return "it has no tests"
+    return f"pytest ended with {code}" if code else ""
+
+
+def _call(command: list[str], environ: dict[str, str]) -> int:
+    """Runs it with its output shown; a bounded wait, and an interrupt that lets it clean up behind itself."""
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environ, stdin=subprocess.DEVNULL)
+    try:
+        return process.wait(timeout=RING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return 124
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def closing_lines(outcomes: list[Outcome], asked: list[Ring]) -> list[str]:
+    """One line a ring, those that were not come to included, and the sum."""
+    lines = []
+    for outcome in outcomes:
+        sign = "✗" if outcome.why else "✓"
+        tail = f"  {outcome.why}" if outcome.why else ""
+        lines.append(f"{sign} {outcome.ring.name:<8} {duration(outcome.seconds):>13}{tail}")
+    lines += [f"- {ring.name:<8} not run" for ring in asked[len(outcomes) :]]
+    failed = [outcome.ring.name for outcome in outcomes if outcome.why]
+    total = duration(sum(outcome.seconds for outcome in outcomes))
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "all passed"
+    return [*lines, f"{len(outcomes)} of {len(asked)} rings run in {total}: {verdict}"]
