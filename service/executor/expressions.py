@@ -22,30 +22,30 @@ class FieldError(NamedTuple):
     message: str
 
 
-class InvalidExpression(ValueError):
+class InvalidExpressionError(ValueError):
     """An expression that cannot be parsed, or that cannot be evaluated over the given values."""
 
 
 @lru_cache(maxsize=2048)
 def compile_expression(expression: str) -> ParsedResult:
-    """Parse a JMESPath expression; raises InvalidExpression."""
+    """Parse a JMESPath expression; raises InvalidExpressionError."""
     try:
         return jmespath.compile(expression)
     except JMESPathError as error:
         reason = str(error).splitlines()[0]
-        raise InvalidExpression(f"{expression!r} is not a JMESPath expression: {reason}") from None
+        raise InvalidExpressionError(f"{expression!r} is not a JMESPath expression: {reason}") from None
 
 
 def search(expression: str, data: object) -> Any:
-    """The expression's result over the data; raises InvalidExpression where a function gets a wrong type."""
+    """The expression's result over the data; raises InvalidExpressionError where a function gets a wrong type."""
     try:
         return compile_expression(expression).search(data)
     except JMESPathError as error:
-        raise InvalidExpression(f"{expression!r} cannot be evaluated: {str(error).splitlines()[0]}") from None
+        raise InvalidExpressionError(f"{expression!r} cannot be evaluated: {str(error).splitlines()[0]}") from None
 
 
 def evaluate(template: Any, data: object) -> Any:
-    """The template with every expression in it replaced by its result over the data; raises InvalidExpression."""
+    """The template with every expression in it replaced by its result over the data; raises InvalidExpressionError."""
     if isinstance(template, Mapping):
         if EXPRESSION_KEY in template:
             return search(_expression_of(template), data)
@@ -65,7 +65,7 @@ def _mistakes(template: Any, path: str) -> list[FieldError]:
         if EXPRESSION_KEY in template:
             try:
                 compile_expression(_expression_of(template))
-            except InvalidExpression as error:
+            except InvalidExpressionError as error:
                 return [FieldError(path, str(error))]
             return []
         return [m for key, value in template.items() for m in _mistakes(value, f"{path}.{key}" if path else str(key))]
@@ -77,5 +77,7 @@ def _mistakes(template: Any, path: str) -> list[FieldError]:
 def _expression_of(template: Mapping[str, Any]) -> str:
     expression = template[EXPRESSION_KEY]
     if len(template) != 1 or not isinstance(expression, str):
-        raise InvalidExpression(f'an object with {EXPRESSION_KEY} has that one key and a text: {{"$jmespath": "input.x"}}')
+        raise InvalidExpressionError(
+            f'an object with {EXPRESSION_KEY} has that one key and a text: {{"$jmespath": "input.x"}}'
+        )
     return expression

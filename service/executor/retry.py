@@ -26,5 +26,5 @@ class RetrySettings:
         """
         fraction = random.random() if jitter is None else jitter  # noqa: S311 - spreads load, guards nothing
         # The exponent is bounded because a large max_attempts would overflow the float before min() sees it.
-        full = min(self.backoff_seconds * 2 ** min(attempt - 1, 32), MAX_BACKOFF_SECONDS)
+        full: float = min(self.backoff_seconds * 2.0 ** min(attempt - 1, 32), MAX_BACKOFF_SECONDS)
         return min(max(full * (1 - fraction / 2), at_least), MAX_BACKOFF_SECONDS)

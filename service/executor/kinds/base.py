@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,7 +13,7 @@ class AgentSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class StepFailed(Exception):  # noqa: N818 - reads as what happened
+class StepFailedError(Exception):
     """A step's attempt did not succeed.
 
     ``code`` is stable and short (``http-status``), ``detail`` is for people and holds no secret, ``retryable`` says
@@ -42,4 +42,24 @@ class StepContext:
     correlation_id: str
 
 
-class Agent[SettingsT: AgentSettings](ABC): ...
+SettingsT = TypeVar("SettingsT", bound=AgentSettings)
+
+
+class Agent(ABC, Generic[SettingsT]):
+    """One kind of agent."""
+
+    kind: ClassVar[str]
+    """The name by which an agent asks for this kind."""
+
+    instant: ClassVar[bool] = False
+    """True for a kind that only computes: its result may be journalled later, together with others, because doing it
+    again after a crash gives the same and touches nothing."""
+
+    settings_model: type[SettingsT]
+
+    @abstractmethod
+    async def run(self, settings: SettingsT, step_input: dict[str, Any], context: StepContext) -> Any:
+        """The step's output (any JSON value); raises StepFailedError."""
+
+    async def close(self) -> None:
+        """Give back what the kind holds."""

@@ -1,0 +1,73 @@
+"""One attempt of one step."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.executor import metrics
+from service.executor.expressions import evaluate
+from service.executor.kinds.base import Agent, StepContext, StepFailedError
+from service.executor.kinds.registry import parse_settings
+from service.executor.progress import StepState
+from service.executor.values import check_output
+from service.platform.logging import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The step's output."""
+
+    output: Any
+
+
+@dataclass(frozen=True)
+class PreparedStep:
+    """A step whose input is evaluated: it is the same for all attempts."""
+
+    state: StepState
+    agent: Agent[Any]
+    settings: Any
+    input: dict[str, Any]
+
+
+def prepare(state: StepState, agents: Mapping[str, Agent[Any]], scope: Mapping[str, Any]) -> PreparedStep:
+    """Find the step's agent and evaluate its input; raises StepFailedError where that is impossible."""
+    try:
+        settings = parse_settings(state.step.kind, state.step.settings)
+        step_input = evaluate(state.step.input, scope)
+    except ValueError as error:
+        raise StepFailedError("input", str(error), retryable=False) from None
+    if not isinstance(step_input, dict):
+        raise StepFailedError("input", "the step's input must be an object", retryable=False)
+    return PreparedStep(state, agents[state.step.kind], settings, step_input)
+
+
+async def attempt(prepared: PreparedStep, context: StepContext, *, after: float = 0.0) -> Succeeded | StepFailedError:
+    """Wait ``after`` seconds, then call the agent within the step's timeout. Only cancellation is raised."""
+    if after:
+        await asyncio.sleep(after)
+    outcome = await _call(prepared, context)
+    label = "succeeded" if isinstance(outcome, Succeeded) else outcome.code
+    metrics.STEP_ATTEMPTS.labels(prepared.state.step.kind, label).inc()
+    return outcome
+
+
+async def _call(prepared: PreparedStep, context: StepContext) -> Succeeded | StepFailedError:
+    step = prepared.state.step
+    try:
+        async with asyncio.timeout(step.timeout_seconds):
+            output = await prepared.agent.run(prepared.settings, prepared.input, context)
+        check_output(output)
+    except StepFailedError as failure:
+        return failure
+    except TimeoutError:
+        detail = f"the step took longer than its timeout of {step.timeout_seconds:g} s"
+        return StepFailedError("timeout", detail, retryable=True)
+    except Exception as error:
+        # The run's reader learns that it broke; what broke is for the log.
+        log.exception("An agent broke down", step_id=step.id, kind=step.kind)
+        return StepFailedError("agent", f"the {step.kind} agent broke down ({type(error).__name__})", retryable=False)
+    return Succeeded(output)

@@ -1,0 +1,93 @@
+"""Makes cancellations take effect at once.
+
+A run's own mark (``cancel_requested_at``), set by the API in the same transaction as the message, is what counts: it is
+read when a run is claimed, at every journal entry and at every heartbeat. The message only saves the time until then.
+So every executor reads the whole topic without a group, from the end and without offsets: the one that has the run
+reacts at once, whichever that is, and a message missed while disconnected costs no more than one heartbeat.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from aiokafka.errors import KafkaError
+
+from service.executor import metrics
+from service.executor.active import ActiveRuns, Interruption
+from service.executor.messages import CancellationRequest, UndecodableMessageError, decode
+from service.executor.repository import RunRepository
+from service.platform.database import is_unavailable
+from service.platform.kafka import START_SECONDS, create_consumer, stop_consumer
+from service.platform.logging import get_logger
+from service.platform.settings import Settings
+from service.platform.worker_loop import Backoff, Pulse, pause
+
+_POLL_SECONDS = 0.5
+_CALL_SECONDS = 10.0
+
+log = get_logger(__name__)
+
+
+class CancellationListener:
+    """Interrupts our runs that somebody cancelled, and ends cancelled ones that nobody has claimed yet."""
+
+    def __init__(self, settings: Settings, repository: RunRepository, active: ActiveRuns, *, pulse: Pulse) -> None:
+        self._settings = settings
+        self._repository = repository
+        self._active = active
+        self._pulse = pulse
+        self._topic = settings.kafka_cancellation_topic
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Listen until told to stop; outages of Kafka are sat out."""
+        backoff = Backoff(0.2, 5.0)
+        while not stopping.is_set():
+            self._pulse.beat("cancellations", within=60)
+            try:
+                await self._listen(stopping, backoff)
+            except (KafkaError, TimeoutError, OSError) as error:
+                metrics.CONSUMER_RESTARTS.labels(self._topic).inc()
+                log.warning("The consumer is replaced", topic=self._topic, reason=str(error) or type(error).__name__)
+                await pause(stopping, backoff.failed())
+        self._pulse.ended("cancellations")
+
+    async def _listen(self, stopping: asyncio.Event, backoff: Backoff) -> None:
+        consumer = create_consumer(
+            self._settings, topics=[self._topic], group=cast(str, None), client_id=self._settings.executor_id
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await consumer.start()
+                await consumer.seek_to_end()
+            backoff.succeeded()
+            while not stopping.is_set():
+                self._pulse.beat("cancellations", within=60)
+                async with asyncio.timeout(_CALL_SECONDS):
+                    batches = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
+                for records in batches.values():
+                    for record in records:
+                        await self._handle(record)
+        finally:
+            await stop_consumer(consumer)
+
+    async def _handle(self, record: Any) -> None:
+        try:
+            request = decode(CancellationRequest, record.value)
+        except UndecodableMessageError as error:
+            metrics.UNDECODABLE.labels(self._topic).inc()
+            log.warning(
+                "Message passed over: it cannot be read",
+                topic=self._topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=str(error),
+            )
+            return
+        if self._active.interrupt(request.run_id, Interruption.CANCELLED):
+            return
+        try:
+            if await self._repository.cancel_queued(request.run_id):
+                log.info("Queued run cancelled", run_id=str(request.run_id), correlation_id=request.correlation_id)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("Cancellation left to the run's claim: the database is away", run_id=str(request.run_id))

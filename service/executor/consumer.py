@@ -1,0 +1,178 @@
+"""Takes execution requests from Kafka and claims their runs.
+
+A message's offset is committed only after its inbox row and its run's claim are durable; whatever happens in between,
+the message comes again and the inbox recognises it. No more messages are taken than runs may start, and while none
+may, the partitions are paused but the consumer is still polled, so that it keeps its place in the group.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from service.executor import metrics
+from service.executor.active import ActiveRuns
+from service.executor.lag import LagWatch
+from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
+from service.executor.repository import RunRepository
+from service.platform.database import is_unavailable
+from service.platform.kafka import START_SECONDS, create_consumer, stop_consumer
+from service.platform.logging import get_logger
+from service.platform.settings import Settings
+from service.platform.worker_loop import Backoff, Pulse, pause
+
+GROUP = "workflow-executor"
+POLL_SECONDS = 0.5
+_CALL_SECONDS = 10.0
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Received:
+    partition: Any
+    offset: int
+    request: ExecutionRequest | None
+
+
+class ExecutionConsumer:
+    """Feeds the active runs from the execution topic until told to stop; outages of Kafka are sat out."""
+
+    def __init__(
+        self, settings: Settings, repository: RunRepository, active: ActiveRuns, *, pulse: Pulse, group: str = GROUP
+    ) -> None:
+        self._settings = settings
+        self._repository = repository
+        self._active = active
+        self._pulse = pulse
+        self._group = group
+        self._topic = settings.kafka_execution_topic
+        self._held: deque[_Received] = deque()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Consume until told to stop, with a new consumer whenever one fails or falls silent."""
+        backoff = Backoff(0.2, 5.0)
+        while not stopping.is_set():
+            self._beat()
+            began = time.monotonic()
+            try:
+                await self._consume(stopping)
+            except (KafkaError, TimeoutError, OSError) as error:
+                if time.monotonic() - began > 60:
+                    backoff.succeeded()
+                metrics.CONSUMER_RESTARTS.labels(self._topic).inc()
+                log.warning("The consumer is replaced", topic=self._topic, reason=str(error) or type(error).__name__)
+                await pause(stopping, backoff.failed())
+        self._pulse.ended("consumer")
+
+    async def _consume(self, stopping: asyncio.Event) -> None:
+        # What an earlier consumer left was not committed and comes again.
+        self._held.clear()
+        consumer = create_consumer(
+            self._settings, topics=[self._topic], group=self._group, client_id=self._settings.executor_id
+        )
+        watch = LagWatch(consumer)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await consumer.start()
+            watch.start()
+            while not stopping.is_set():
+                self._beat()
+                watch.check()
+                await self._poll(consumer, watch)
+                await self._take(consumer, stopping)
+        finally:
+            await watch.stop()
+            await stop_consumer(consumer)
+
+    async def _poll(self, consumer: Any, watch: LagWatch) -> None:
+        free = self._active.free
+        seconds = POLL_SECONDS
+        if self._held or not free:
+            consumer.pause(*consumer.assignment())
+            watch.waiting()
+            if not free:
+                await self._active.wait_for_place(POLL_SECONDS)
+            seconds = 0.0
+        elif consumer.paused():
+            consumer.resume(*consumer.paused())
+        async with asyncio.timeout(_CALL_SECONDS):
+            batches = await consumer.getmany(timeout_ms=int(seconds * 1000), max_records=max(1, free))
+        for partition, records in batches.items():
+            watch.received()
+            self._held.extend(_Received(partition, record.offset, self._decoded(record)) for record in records)
+
+    def _decoded(self, record: Any) -> ExecutionRequest | None:
+        try:
+            return decode(ExecutionRequest, record.value)
+        except UndecodableMessageError as error:
+            metrics.UNDECODABLE.labels(self._topic).inc()
+            log.warning(
+                "Message passed over: it cannot be read",
+                topic=self._topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=str(error),
+            )
+            return None
+
+    async def _take(self, consumer: Any, stopping: asyncio.Event) -> None:
+        if not self._held:
+            return
+        async with self._active.claiming:
+            taken, requests = self._next(self._active.free)
+            if not taken or not await self._claim(requests, stopping):
+                return
+        for _ in taken:
+            self._held.popleft()
+        await self._commit(consumer, taken)
+
+    def _next(self, limit: int) -> tuple[list[_Received], list[ExecutionRequest]]:
+        taken: list[_Received] = []
+        requests: list[ExecutionRequest] = []
+        for received in self._held:
+            if received.request is not None:
+                if len(requests) == limit:
+                    break
+                requests.append(received.request)
+            taken.append(received)
+        return taken, requests
+
+    async def _claim(self, requests: list[ExecutionRequest], stopping: asyncio.Event) -> bool:
+        """Keep trying until the claims are durable; False when the process is to stop before."""
+        if not requests:
+            return True
+        backoff = Backoff(0.1, 5.0)
+        while True:
+            self._beat()
+            try:
+                claimed = await self._repository.claim_received(requests)
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                log.warning("Runs wait to be claimed: the database is away", reason=type(error).__name__)
+                if await pause(stopping, backoff.failed()):
+                    return False
+                continue
+            self._active.start(claimed)
+            if len(claimed) < len(requests):
+                metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
+            return True
+
+    async def _commit(self, consumer: Any, taken: list[_Received]) -> None:
+        ours = consumer.assignment()
+        offsets = {one.partition: one.offset + 1 for one in taken if one.partition in ours}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                await consumer.commit(offsets)
+        except KafkaError as error:
+            # The group is being rebalanced; whoever gets the partition sees the messages again, and the inbox knows.
+            log.info("Offsets not committed", reason=str(error) or type(error).__name__)
+
+    def _beat(self) -> None:
+        self._pulse.beat("consumer", within=60)

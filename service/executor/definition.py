@@ -1,0 +1,75 @@
+"""A workflow version as the executor reads it: immutable, its agents already resolved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.executor.retry import RetrySettings
+
+DEFAULT_TIMEOUT_SECONDS = 30.0
+
+
+class UnusableDefinitionError(ValueError):
+    """A stored definition cannot be executed; the message says why."""
+
+
+@dataclass(frozen=True)
+class StepDefinition:
+    """One step: what it calls, with what input, after which others."""
+
+    id: str
+    kind: str
+    settings: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+    input: Mapping[str, Any] = field(default_factory=dict)
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The steps by id, each after those that it needs."""
+
+    steps: Mapping[str, StepDefinition]
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The ids of the steps that no other step needs; their outputs are the run's output."""
+        needed = {need for step in self.steps.values() for need in step.needs}
+        return tuple(step_id for step_id in self.steps if step_id not in needed)
+
+
+def parse_definition(document: Mapping[str, Any]) -> Definition:
+    """Read a stored definition; raises UnusableDefinitionError."""
+    try:
+        steps = {step.id: step for step in map(_step, document["steps"])}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnusableDefinitionError(f"the definition cannot be read: {error!r}") from None
+    if len(steps) != len(document["steps"]):
+        raise UnusableDefinitionError("two steps have the same id")
+    return Definition(_sorted(steps))
+
+
+def _step(document: Mapping[str, Any]) -> StepDefinition:
+    retry = document.get("retry") or {}
+    return StepDefinition(
+        id=str(document["id"]),
+        kind=str(document["agent"]["kind"]),
+        settings=dict(document["agent"].get("settings") or {}),
+        needs=tuple(document.get("needs") or ()),
+        input=dict(document.get("input") or {}),
+        retry=RetrySettings(int(retry.get("max_attempts", 3)), float(retry.get("backoff_seconds", 0.2))),
+        timeout_seconds=float(document.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
+    )
+
+
+def _sorted(steps: dict[str, StepDefinition]) -> dict[str, StepDefinition]:
+    ordered: dict[str, StepDefinition] = {}
+    waiting = dict(steps)
+    while waiting:
+        free = [step for step in waiting.values() if all(need in ordered for need in step.needs)]
+        if not free:
+            raise UnusableDefinitionError(f"the steps {', '.join(waiting)} need each other or a step that is not there")
+        for step in free:
+            ordered[step.id] = waiting.pop(step.id)
+    return ordered

@@ -1,0 +1,43 @@
+"""The messages on the two topics, and what makes one undecodable."""
+
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class UndecodableMessageError(ValueError):
+    """The message can never be processed; the text names what is wrong with it, not what is in it."""
+
+
+class _Message(BaseModel):
+    # Fields that a later version adds must not stop this one.
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    message_id: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")
+    run_id: UUID
+    correlation_id: str = Field(default="", max_length=200)
+
+
+class ExecutionRequest(_Message):
+    """A run was accepted and waits to be executed. Its input is read from the run itself, not from here."""
+
+
+class CancellationRequest(_Message):
+    """Somebody asked for a run to be cancelled; the run's own mark is what counts."""
+
+
+MessageT = TypeVar("MessageT", bound=_Message)
+
+
+def decode(message_type: type[MessageT], value: bytes | None) -> MessageT:
+    """Read one message; raises UndecodableMessageError."""
+    if value is None:
+        raise UndecodableMessageError("it has no value")
+    try:
+        return message_type.model_validate_json(value)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        raise UndecodableMessageError(
+            "; ".join(f"{'.'.join(map(str, p['loc'])) or 'message'}: {p['msg']}" for p in problems)
+        ) from None

@@ -1,0 +1,13 @@
+"""The executor's own metrics; those of runs are in ``service.platform.metrics``."""
+
+from prometheus_client import Counter, Gauge
+
+ACTIVE = Gauge("executor_runs_active", "Runs that this executor works on now")
+CONCURRENCY = Gauge("executor_concurrency", "Runs that this executor works on at most at a time")
+CONSUMER_LAG = Gauge("kafka_consumer_lag", "Messages not yet taken from a partition", ["topic", "partition"])
+CONSUMER_RESTARTS = Counter("kafka_consumer_restarts_total", "Consumers that were replaced", ["topic"])
+UNDECODABLE = Counter("kafka_messages_undecodable_total", "Messages passed over because they make no sense", ["topic"])
+DUPLICATES = Counter("kafka_messages_ignored_total", "Messages whose run needed no claim any more", ["topic"])
+LEASES_LOST = Counter("executor_leases_lost_total", "Runs that another executor took over")
+RECLAIMED = Counter("executor_runs_reclaimed_total", "Runs claimed without a message", ["reason"])
+STEP_ATTEMPTS = Counter("workflow_step_attempts_total", "Attempts of steps", ["kind", "outcome"])

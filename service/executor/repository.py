@@ -1,0 +1,192 @@
+"""The executor's statements.
+
+Every write names the run and the lease token under which it was claimed, so that an executor whose lease was taken
+over changes nothing any more. Each function is one statement: one round trip, atomic by itself, safe to repeat.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.executor import statements
+from service.executor.messages import ExecutionRequest
+from service.executor.progress import JournalledStep, StepState
+from service.executor.values import encode
+from service.platform.database import autocommit
+
+
+class LeaseLostError(RuntimeError):
+    """The run is not ours any more: another executor claimed it, or it has ended."""
+
+
+@dataclass(frozen=True)
+class ClaimedRun:
+    """A run that this executor may work on while it holds the lease."""
+
+    id: UUID
+    token: int
+    workflow_id: UUID
+    correlation_id: str
+    requested_by: str
+    attempt: int
+    cancel_requested: bool
+    input: Any
+    definition: Mapping[str, Any]
+
+
+class RunRepository:
+    """Claims, journals and ends runs on behalf of one executor."""
+
+    def __init__(self, engine: AsyncEngine, *, owner: str, lease_seconds: float, audit: bool) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._lease_seconds = lease_seconds
+        self._audit = audit
+
+    async def claim_received(self, requests: Sequence[ExecutionRequest]) -> list[ClaimedRun]:
+        """Record the messages as received and claim those of their runs that are queued.
+
+        A message that was received before claims nothing. When this returns both are durable.
+        """
+        ordered = sorted(requests, key=lambda request: request.message_id)
+        rows = await self._execute(
+            statements.CLAIM_RECEIVED,
+            message_ids=[request.message_id for request in ordered],
+            run_ids=[request.run_id for request in ordered],
+            **self._lease(),
+        )
+        return [_claimed(row) for row in rows]
+
+    async def claim_expired(self, limit: int) -> list[ClaimedRun]:
+        """Claim runs whose executor let the lease expire, oldest first."""
+        return [_claimed(row) for row in await self._execute(statements.CLAIM_EXPIRED, limit=limit, **self._lease())]
+
+    async def claim_forgotten(self, limit: int, *, older_than_seconds: float) -> list[ClaimedRun]:
+        """Claim runs that have been queued for so long that their message must be late or lost."""
+        rows = await self._execute(
+            statements.CLAIM_FORGOTTEN, limit=limit, older_than=older_than_seconds, **self._lease()
+        )
+        return [_claimed(row) for row in rows]
+
+    async def read_journal(self, run: ClaimedRun) -> list[JournalledStep]:
+        """What earlier claims of this run have done."""
+        rows = await self._execute(statements.READ_JOURNAL, run_id=run.id)
+        return [JournalledStep(row.step_id, row.status, row.attempt, _json(row.output)) for row in rows]
+
+    async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> bool:
+        """Write the steps' states; returns whether somebody asked for the run to be cancelled.
+
+        Raises LeaseLostError, having written nothing.
+        """
+        rows = await self._execute(statements.JOURNAL, run_id=run.id, token=run.token, steps=_encode_steps(steps))
+        if not rows:
+            raise LeaseLostError(f"run {run.id} was taken over or has ended")
+        return bool(rows[0].cancel_requested)
+
+    async def finish(
+        self,
+        run: ClaimedRun,
+        status: str,
+        steps: Sequence[StepState],
+        *,
+        output: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> float:
+        """Bring the run to a final state, journal the steps and write the audit record, all at once.
+
+        Returns the seconds since the run was accepted. Raises LeaseLostError, having written nothing.
+        """
+        rows = await self._execute(
+            statements.FINISH,
+            run_id=run.id,
+            token=run.token,
+            status=status,
+            output=None if output is None else encode(output),
+            error=None if error is None else encode(error),
+            steps=_encode_steps(steps),
+            audit=self._audit,
+            actor=self._actor,
+        )
+        if not rows:
+            raise LeaseLostError(f"run {run.id} was taken over or has ended")
+        return float(rows[0].seconds)
+
+    async def release(self, run: ClaimedRun) -> None:
+        """Give the run back unfinished, for any executor to go on with at once; not counted as an attempt."""
+        await self._execute(statements.RELEASE, run_id=run.id, token=run.token)
+
+    async def renew(self, runs: Iterable[ClaimedRun]) -> dict[UUID, bool]:
+        """Extend the leases; maps each run that is still ours to whether it is to be cancelled."""
+        held = sorted(runs, key=lambda run: run.id)
+        rows = await self._execute(
+            statements.RENEW,
+            run_ids=[run.id for run in held],
+            tokens=[run.token for run in held],
+            lease=self._lease_seconds,
+        )
+        return {row.id: bool(row.cancel_requested) for row in rows}
+
+    async def cancel_queued(self, run_id: UUID) -> bool:
+        """Cancel a run that was asked to be cancelled before anybody claimed it; returns whether this did it."""
+        rows = await self._execute(statements.CANCEL_QUEUED, run_id=run_id, audit=self._audit, actor=self._actor)
+        return bool(rows)
+
+    async def forget_messages(self, *, older_than_days: int) -> None:
+        """Drop the marks of messages that are too old to come again."""
+        await self._execute(statements.FORGET_MESSAGES, days=older_than_days)
+
+    @property
+    def _actor(self) -> str:
+        return f"executor:{self._owner}"
+
+    def _lease(self) -> dict[str, Any]:
+        return {"owner": self._owner, "lease": self._lease_seconds}
+
+    async def _execute(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
+        async with autocommit(self._engine) as connection:
+            result = await connection.execute(statement, values)
+            return result.all() if result.returns_rows else []
+
+
+def _claimed(row: Row[Any]) -> ClaimedRun:
+    return ClaimedRun(
+        id=row.id,
+        token=row.lease_token,
+        workflow_id=row.workflow_id,
+        correlation_id=row.correlation_id,
+        requested_by=row.requested_by,
+        attempt=row.attempt,
+        cancel_requested=bool(row.cancel_requested),
+        input=_json(row.input),
+        definition=_json(row.definition),
+    )
+
+
+def _json(value: str | None) -> Any:
+    return None if value is None else json.loads(value)
+
+
+def _encode_steps(steps: Sequence[StepState]) -> str:
+    now = time.monotonic()
+    return encode(
+        [
+            {
+                "step_id": state.step.id,
+                "status": state.status,
+                "attempt": state.attempt,
+                "output": state.output,
+                "error": state.error,
+                # Ages, not times: the database's clock is the only one that counts.
+                "started_ago": None if state.started is None else now - state.started,
+                "finished_ago": None if state.finished is None else now - state.finished,
+            }
+            for state in steps
+        ]
+    )

@@ -1,0 +1,35 @@
+"""JSON as Postgres can store it."""
+
+import json
+from typing import Any
+
+from service.executor.kinds.base import StepFailedError
+
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+
+
+def encode(value: Any) -> str:
+    """The value as JSON text for a jsonb column; raises ValueError for what that cannot hold (NUL, lone surrogates)."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text.encode("utf-8")
+    if "\\u0000" in text and _holds_nul(value):
+        raise ValueError("it holds a NUL character")
+    return text
+
+
+def check_output(value: Any) -> None:
+    """Raises StepFailedError, not retryable, for a step's output that cannot be journalled."""
+    try:
+        size = len(encode(value))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StepFailedError("output", f"the output cannot be stored: {error}", retryable=False) from None
+    if size > MAX_OUTPUT_BYTES:
+        raise StepFailedError("output", f"the output is larger than {MAX_OUTPUT_BYTES} characters", retryable=False)
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(inner) for key, inner in value.items())
+    return isinstance(value, (list, tuple)) and any(map(_holds_nul, value))

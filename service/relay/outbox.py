@@ -1,0 +1,69 @@
+"""Carries one batch of outbox rows to Kafka."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from service.platform import metrics
+from service.platform.kafka import Record
+from service.platform.logging import get_logger
+from service.relay import metrics as relay_metrics
+
+BATCH_ROWS = 500
+MAX_MESSAGE_BYTES = 1_000_000
+"""A little less than what brokers and the producer take at most by default (1 MiB), headers included."""
+
+# Rows are taken by deleting them, never by "id > last seen": a transaction that commits later may hold a smaller id.
+_TAKE = """
+DELETE FROM outbox
+WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING id, topic, key, headers, payload
+"""
+
+_DEPTHS = """
+SELECT (SELECT count(*) FROM outbox) AS pending, (SELECT count(*) FROM runs WHERE status = 'queued') AS queued
+"""
+
+log = get_logger(__name__)
+
+
+class Sender(Protocol):
+    """What delivers records: returns when all are acknowledged, raises when that is not certain."""
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Deliver all records."""
+
+
+async def relay_batch(connection: Any, sender: Sender) -> int:
+    """Take the oldest rows, deliver them, and only then let them go; returns how many there were.
+
+    When anything fails the rows are still there. Delivered records may then come again, so receivers have to know
+    messages by their ``message_id``.
+    """
+    async with connection.transaction():
+        rows = sorted(await connection.fetch(_TAKE, BATCH_ROWS), key=lambda row: row["id"])
+        records = [record for row in rows if (record := _record(row)) is not None]
+        if records:
+            await sender.send(records)
+    for record in records:
+        metrics.OUTBOX_RELAYED.labels(record.topic).inc()
+    return len(rows)
+
+
+async def measure(connection: Any) -> None:
+    """Show how many messages and how many runs wait."""
+    row = await connection.fetchrow(_DEPTHS)
+    metrics.OUTBOX_PENDING.set(row["pending"])
+    metrics.QUEUE_DEPTH.set(row["queued"])
+
+
+def _record(row: Any) -> Record | None:
+    headers = tuple((str(name), str(value)) for name, value in json.loads(row["headers"]).items() if value is not None)
+    record = Record(row["topic"], row["key"], row["payload"].encode(), headers)
+    size = len(record.value) + len(record.key) + sum(len(name) + len(value) for name, value in headers)
+    if size <= MAX_MESSAGE_BYTES:
+        return record
+    # Kept, it would stop everything behind it. Executors find a queued run without its message, only later.
+    relay_metrics.UNDELIVERABLE.labels(record.topic).inc()
+    log.error("Message dropped: Kafka would not take it", topic=record.topic, key=record.key, bytes=size)
+    return None
