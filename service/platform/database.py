@@ -175,5 +175,16 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, _PASSING)
 
 
+def is_invalid_data(error: BaseException) -> bool:
+    """Whether the database refused a value that it cannot store, for instance text with a NUL character."""
+    if isinstance(error, DBAPIError):
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return cause is not None and is_invalid_data(cause)
+    # asyncpg has two errors of this name's kind: the server's own, and its refusal to encode an argument.
+    return isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)) and (
+        isinstance(error, ValueError) or (getattr(error, "sqlstate", None) or "").startswith("22")
+    )
+
+
 def _reason(error: BaseException) -> str:
     return "no answer in time" if isinstance(error, TimeoutError) else (str(error) or type(error).__name__)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.platform.database import DatabaseUnavailableError, is_unavailable
+from service.platform.database import DatabaseUnavailableError, is_invalid_data, is_unavailable
 from service.platform.logging import get_logger
 from service.platform.middleware.correlation import correlation_id
 
@@ -146,6 +146,8 @@ async def _database(_request: Request, error: Exception) -> Response:
         log.info("Refused by a constraint", constraint=constraint)
         detail = _CONFLICTS.get(str(constraint), "The request conflicts with what is stored.")
         return problem_response(409, "conflict", detail)
+    if is_invalid_data(error):
+        return problem_response(422, "validation", "The request holds a value that cannot be stored.")
     if is_unavailable(error):
         log.warning("The database is not available", reason=type(error).__name__)
         return unavailable_response()

@@ -1,0 +1,1 @@
+"""Agents: the named, configured abilities that the steps of workflows call."""

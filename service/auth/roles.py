@@ -1,0 +1,16 @@
+"""The roles, each of which may do all that the one before it may."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """viewer reads, operator also defines, runs and cancels, admin also deletes, manages keys and reads the audit."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def includes(self, needed: "Role") -> bool:
+        """Whether this role may do what the other one may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)

@@ -1,0 +1,77 @@
+"""What the routes of this subject take and give."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RunStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
+StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
+
+
+class ExecuteRequest(BaseModel):
+    """What a run starts with."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"input": {"name": "Ada"}}]})
+
+    input: dict[str, Any] = Field(default_factory=dict, description="Read by steps as `input`")
+
+
+class AcceptedRun(BaseModel):
+    """A run that is stored and will be executed."""
+
+    run_id: UUID
+    status: RunStatus
+    workflow_id: UUID
+    workflow_version: int
+    created_at: datetime
+
+
+class CancelAnswer(BaseModel):
+    """A run that was asked to stop: running steps end first, none is begun any more."""
+
+    run_id: UUID
+    status: RunStatus
+    cancel_requested_at: datetime
+
+
+class RunSummary(BaseModel):
+    """A run in a list."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    workflow_id: UUID
+    workflow_version: int
+    status: RunStatus
+    correlation_id: str
+    requested_by: str
+    attempt: int = Field(description="How often executors have taken the run up")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+
+
+class StepAnswer(BaseModel):
+    """How far a step is; ``pending`` when it was not begun."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    status: StepStatus = "pending"
+    attempt: int = Field(0, description="Tries so far")
+    output: Any = None
+    error: dict[str, Any] | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class RunAnswer(RunSummary):
+    """A run with its data and its steps, these in the order of the workflow's definition."""
+
+    input: dict[str, Any]
+    output: Any
+    error: dict[str, Any] | None
+    steps: list[StepAnswer]

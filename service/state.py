@@ -1,0 +1,29 @@
+"""What the API's routes work with: made once for each process at start, reached through the application's state."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.auth.passwords import Passwords
+from service.platform.settings import Settings
+from service.platform.wakeup import OutboxWakeup
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """The parts of one API process."""
+
+    settings: Settings
+    engine: AsyncEngine
+    wakeup: OutboxWakeup
+    passwords: Passwords
+
+
+async def _state(request: Request) -> ServiceState:
+    return cast(ServiceState, request.app.state.service)
+
+
+State = Annotated[ServiceState, Depends(_state)]
+"""A route's parameter of this type receives the process' parts."""

@@ -1,0 +1,1 @@
+"""Workflows: named, versioned graphs of steps."""

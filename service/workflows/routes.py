@@ -1,0 +1,128 @@
+"""Create, read, change and delete workflows."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path, Request, Response
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.agents import store as agents
+from service.audit.record import Actor, record
+from service.auth.access import GuardedRouter, requires
+from service.auth.principal import Caller
+from service.auth.roles import Role
+from service.platform.database import autocommit, transaction
+from service.platform.logging import bind_contextvars
+from service.platform.paging import Page, Paging
+from service.platform.problems import documented, invalid, not_found
+from service.state import State
+from service.workflows import store
+from service.workflows.definition import AgentUse, find_problems, make_definition, steps_of
+from service.workflows.schemas import Step, VersionAnswer, WorkflowAnswer, WorkflowRequest, WorkflowSummary
+
+router = GuardedRouter(prefix="/workflows", tags=["workflows"])
+
+
+async def _definition(connection: AsyncConnection, steps: list[Step]) -> dict[str, Any]:
+    rows = await agents.named(connection, [step.agent for step in steps])
+    used = {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
+    problems = find_problems(steps, used)
+    if problems:
+        raise invalid(problems, "The steps do not make a workflow.")
+    return make_definition(steps, used)
+
+
+def _answer(row: Row[Any], definition: dict[str, Any]) -> WorkflowAnswer:
+    return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), steps=steps_of(definition))
+
+
+@router.post("", status_code=201, dependencies=[requires(Role.OPERATOR)], responses=documented(409))
+async def create_workflow(
+    body: WorkflowRequest, request: Request, response: Response, caller: Caller, state: State
+) -> WorkflowAnswer:
+    """Create a workflow with its first version."""
+    async with transaction(state.engine) as connection:
+        definition = await _definition(connection, body.steps)
+        row = await store.create(
+            connection, name=body.name, description=body.description, definition=definition, author=caller.subject
+        )
+        detail = {"name": body.name, "version": 1}
+        await record(connection, Actor.of(request, caller), "workflow.create", "workflow", row.id, detail)
+    bind_contextvars(workflow_id=str(row.id))
+    response.headers["Location"] = f"{request.url.path}/{row.id}"
+    return _answer(row, definition)
+
+
+@router.get("", dependencies=[requires(Role.VIEWER)], responses=documented())
+async def list_workflows(paging: Paging, state: State) -> Page[WorkflowSummary]:
+    """List the workflows by name."""
+    async with autocommit(state.engine) as connection:
+        rows, total = await store.page(connection, limit=paging.size, offset=paging.offset)
+    items = [WorkflowSummary.model_validate(row) for row in rows]
+    return Page(items=items, total=total, page=paging.page, size=paging.size)
+
+
+@router.get("/{workflow_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+async def get_workflow(workflow_id: UUID, state: State) -> WorkflowAnswer:
+    """Read a workflow with the steps of its current version."""
+    bind_contextvars(workflow_id=str(workflow_id))
+    async with autocommit(state.engine) as connection:
+        row = await store.find(connection, workflow_id)
+    if row is None:
+        raise not_found("workflow")
+    return _answer(row, row.definition)
+
+
+@router.get("/{workflow_id}/versions/{version}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+async def get_workflow_version(
+    workflow_id: UUID, version: Annotated[int, Path(ge=1, le=2**31 - 1)], state: State
+) -> VersionAnswer:
+    """Read one version of a workflow, also one that is no longer executed."""
+    bind_contextvars(workflow_id=str(workflow_id))
+    async with autocommit(state.engine) as connection:
+        row = await store.find_version(connection, workflow_id, version)
+    if row is None:
+        raise not_found("version of the workflow")
+    return VersionAnswer(
+        workflow_id=row.workflow_id,
+        version=row.version,
+        content_hash=row.content_hash,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        steps=steps_of(row.definition),
+    )
+
+
+@router.put("/{workflow_id}", dependencies=[requires(Role.OPERATOR)], responses=documented(404, 409))
+async def replace_workflow(
+    workflow_id: UUID, body: WorkflowRequest, request: Request, caller: Caller, state: State
+) -> WorkflowAnswer:
+    """Give a workflow a new version. Runs that were accepted before keep the version they were accepted with."""
+    bind_contextvars(workflow_id=str(workflow_id))
+    async with transaction(state.engine) as connection:
+        definition = await _definition(connection, body.steps)
+        row = await store.replace(
+            connection,
+            workflow_id,
+            name=body.name,
+            description=body.description,
+            definition=definition,
+            author=caller.subject,
+        )
+        if row is None:
+            raise not_found("workflow")
+        detail = {"name": body.name, "version": row.version}
+        await record(connection, Actor.of(request, caller), "workflow.update", "workflow", workflow_id, detail)
+    return _answer(row, definition)
+
+
+@router.delete("/{workflow_id}", status_code=204, dependencies=[requires(Role.ADMIN)], responses=documented(404, 409))
+async def delete_workflow(workflow_id: UUID, request: Request, caller: Caller, state: State) -> Response:
+    """Delete a workflow that was never executed; one with runs is kept, because they tell what was done."""
+    bind_contextvars(workflow_id=str(workflow_id))
+    async with transaction(state.engine) as connection:
+        if not await store.delete(connection, workflow_id):
+            raise not_found("workflow")
+        await record(connection, Actor.of(request, caller), "workflow.delete", "workflow", workflow_id)
+    return Response(status_code=204)

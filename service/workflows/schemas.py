@@ -1,0 +1,97 @@
+"""What the routes of this subject take and give."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.agents.schemas import NAME_PATTERN
+
+STEP_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+MAX_STEPS = 200
+
+
+class Retry(BaseModel):
+    """How often a failing step is tried."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_attempts: int = Field(3, ge=1, le=20, description="Tries in all")
+    backoff_seconds: float = Field(0.2, ge=0, le=300, description="Pause before the second try; doubles after each")
+
+
+class Step(BaseModel):
+    """One step: an agent, called when the steps it needs are done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(min_length=1, max_length=64, pattern=STEP_ID_PATTERN)
+    agent: str = Field(description="An agent's name")
+    needs: list[str] = Field(default_factory=list, max_length=MAX_STEPS, description="Ids of steps to be done before")
+    input: dict[str, Any] = Field(
+        default_factory=dict,
+        description='What the agent gets. `{"$jmespath": "expression"}`, at any depth, is replaced by its result over'
+        ' `{"input": <input of the run>, "steps": {<step id>: <its output>}}`.',
+    )
+    retry: Retry = Field(default_factory=Retry)
+    timeout_seconds: float = Field(30, gt=0, le=86_400 * 2, description="For one try")
+
+
+class WorkflowRequest(BaseModel):
+    """A workflow as it shall be."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "greet",
+                    "description": "Waits, then greets.",
+                    "steps": [
+                        {"id": "pause", "agent": "wait"},
+                        {
+                            "id": "greeting",
+                            "agent": "greeter",
+                            "needs": ["pause"],
+                            "input": {"name": {"$jmespath": "input.name"}},
+                        },
+                    ],
+                }
+            ]
+        },
+    )
+
+    name: str = Field(min_length=1, max_length=200, pattern=NAME_PATTERN)
+    description: str = Field("", max_length=10_000)
+    steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+
+
+class WorkflowSummary(BaseModel):
+    """A workflow in a list."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    description: str
+    version: int = Field(description="The version that is executed")
+    created_at: datetime
+    updated_at: datetime
+
+
+class WorkflowAnswer(WorkflowSummary):
+    """A workflow with the steps of its current version."""
+
+    steps: list[Step]
+
+
+class VersionAnswer(BaseModel):
+    """One version of a workflow; it never changes."""
+
+    workflow_id: UUID
+    version: int
+    content_hash: str = Field(description="SHA-256 of the definition")
+    created_at: datetime
+    created_by: str
+    steps: list[Step]
