@@ -1,0 +1,86 @@
+"""Names, ports and addresses inside and outside the stack's network."""
+
+import re
+from collections.abc import Callable
+
+import docker
+import httpx
+import pytest
+from docker.models.containers import Container
+
+from tests.infra.support import container_facts as facts
+from tests.infra.support.hosts import Host
+from tests.infra.support.stack_outputs import StackOutputs
+
+pytestmark = pytest.mark.ring("verify")
+
+LISTENING = "0A"
+ANY_ADDRESS = {"00000000", "00000000000000000000000000000000"}
+RESOLVER = "0B00007F"  # 127.0.0.11, the engine's own name server inside each container
+
+
+@pytest.mark.item("service-names-resolve")
+def test_api_and_executors_find_every_part_by_its_name(outputs: StackOutputs, host: Callable[[str], Host]) -> None:
+    for source in outputs.programs:
+        for part in outputs.running:
+            result = host(source).run("getent hosts %s", part)
+            assert result.rc == 0, f"{source} can't resolve {part}"
+
+
+@pytest.mark.item("service-names-resolve")
+def test_a_name_that_is_not_there_does_not_resolve(host: Callable[[str], Host]) -> None:
+    assert host("api").run("getent hosts no-such-part.invalid").rc != 0
+
+
+@pytest.mark.item("api-started", "unneeded-ports-closed")
+def test_published_ports_are_on_the_loopback_address_only(
+    outputs: StackOutputs, container: Callable[[str], Container]
+) -> None:
+    faults = [f"{part}: {fault}" for part in outputs.inventory for fault in facts.binding_faults(container(part).attrs)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.item("unneeded-ports-closed")
+def test_only_the_api_and_the_monitoring_pages_are_published(
+    outputs: StackOutputs, container: Callable[[str], Container]
+) -> None:
+    published = {
+        part
+        for part in outputs.inventory
+        if any((container(part).attrs["NetworkSettings"].get("Ports") or {}).values())
+    }
+    assert published <= {"api", "prometheus", "alertmanager", "grafana"}
+    assert "api" in published
+
+
+@pytest.mark.item("service-names-resolve")
+def test_every_part_is_on_the_network_of_the_stack_and_on_no_other(
+    outputs: StackOutputs, container: Callable[[str], Container], engine: docker.DockerClient
+) -> None:
+    engine.networks.get(outputs.network)
+    for part in outputs.running:
+        networks = set(container(part).attrs["NetworkSettings"]["Networks"])
+        assert networks == {outputs.network}, f"{part} is on {sorted(networks)}"
+
+
+@pytest.mark.item("api-bind-address")
+def test_the_api_listens_on_its_configured_port_and_on_nothing_else(
+    host: Callable[[str], Host], environment: Callable[[str], dict[str, str]]
+) -> None:
+    table = host("api").check_output("cat /proc/net/tcp /proc/net/tcp6")
+    listening = {
+        (address, int(port, 16))
+        for address, port, state in re.findall(r"^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2})", table, re.M)
+        if state == LISTENING and address != RESOLVER
+    }
+    given = environment("api")
+    assert given.get("API_HOST", "0.0.0.0") == "0.0.0.0"  # noqa: S104  inside its container; publishing is checked above
+    assert {port for _, port in listening} == {int(given.get("API_PORT", "8000"))}
+    assert {address for address, _ in listening} <= ANY_ADDRESS
+
+
+@pytest.mark.item("external-access")
+def test_every_address_the_stack_tells_answers(outputs: StackOutputs) -> None:
+    for part, url in outputs.urls.items():
+        response = httpx.get(url, timeout=10, follow_redirects=True)
+        assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR, f"{part} at {url}: {response.status_code}"
