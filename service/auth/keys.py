@@ -4,13 +4,13 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.auth.roles import Role
+from service.platform.database import AnyRow
 from service.platform.ids import new_id
 from service.platform.tables import api_keys
 
@@ -43,7 +43,7 @@ def hash_key(key: str) -> str:
 
 async def create_key(
     connection: AsyncConnection, *, name: str, role: Role, user_id: UUID | None, expires_at: datetime | None
-) -> tuple[str, Row[Any]]:
+) -> tuple[str, AnyRow]:
     """Store a new key; returns the key itself, which cannot be read again, and its row."""
     key, prefix = new_key()
     statement = (
@@ -62,7 +62,7 @@ async def create_key(
     return key, (await connection.execute(statement)).one()
 
 
-async def list_keys(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[Sequence[Row[Any]], int]:
+async def list_keys(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[Sequence[AnyRow], int]:
     """One page of the keys, newest first, and the number of all."""
     rows = (await connection.execute(select(*_SHOWN).order_by(api_keys.c.id.desc()).limit(limit).offset(offset))).all()
     return rows, int(await connection.scalar(select(func.count()).select_from(api_keys)) or 0)
@@ -78,7 +78,7 @@ async def revoke_key(connection: AsyncConnection, key_id: UUID) -> bool:
     return (await connection.execute(statement)).rowcount > 0
 
 
-async def find_key(connection: AsyncConnection, key: str) -> Row[Any] | None:
+async def find_key(connection: AsyncConnection, key: str) -> AnyRow | None:
     """The valid key's row, or None; notes now and then that it is in use."""
     valid = (
         api_keys.c.key_hash == hash_key(key),

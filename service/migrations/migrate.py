@@ -111,9 +111,9 @@ async def bootstrap_admin(engine: AsyncEngine, settings: Settings) -> None:
             "password_hash": hasher.hash(password),
             "role": "admin",
         }
-        statement = insert(users).values(row)
-        statement = statement.on_conflict_do_update(
-            index_elements=["username"], set_={"password_hash": statement.excluded.password_hash}
+        insertion = insert(users).values(row)
+        statement = insertion.on_conflict_do_update(
+            index_elements=["username"], set_={"password_hash": insertion.excluded.password_hash}
         ).returning(users.c.id)
         user = await connection.scalar(statement)
     log.info("The first user was created" if existing is None else "The first user's password was set", user_id=user)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event, text
+from sqlalchemy import Row, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,6 +18,9 @@ from sqlalchemy.pool import QueuePool
 
 from service.platform import metrics
 from service.platform.settings import Settings
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of a query, read by its columns' names."""
 
 CONNECT_SECONDS = 5.0
 POOL_WAIT_SECONDS = 3.0

@@ -54,10 +54,11 @@ def _mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
 
 def _in_documented_form(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event["message"] = event.pop("event", "")
+    event.pop("color_message", None)
     event["level"] = str(event.get("level", "info")).upper()
     for field in _CONTEXT_FIELDS:
         event.setdefault(field, None)
-    return {name: event.pop(name, None) for name in _FIRST_FIELDS} | event
+    return {name: event.pop(name, None) for name in _FIRST_FIELDS} | dict(event)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -96,7 +97,8 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy.engine", "alembic"):
         logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
+        # The application writes the access records itself, with more in them.
+        logging.getLogger(name).propagate = name != "uvicorn.access"
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
@@ -113,4 +115,4 @@ def configure_logging(settings: Settings) -> None:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module; fields are given as keywords: ``log.info("Run accepted", run_id=...)``."""
-    return cast(structlog.stdlib.BoundLogger, structlog.stdlib.get_logger(name))
+    return structlog.stdlib.get_logger(name)

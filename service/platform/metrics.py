@@ -8,12 +8,23 @@ module.
 import os
 from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client import multiprocess as _multiprocess
 
 from service.platform.metrics_directory import VARIABLE
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Series that nobody asks for, one for each counter and histogram.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 # Fine around the 200 ms goal and the 500 ms and 2 s limits that the alerts use.
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 5, 10)
@@ -54,7 +65,7 @@ def forget_dead_processes() -> None:
         return
     for pid in {int(path.stem.rsplit("_", 1)[1]) for path in Path(directory).glob("gauge_live*_*.db")}:
         if not Path(f"/proc/{pid}").exists():
-            _multiprocess.mark_process_dead(pid, directory)
+            _multiprocess.mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]
 
 
 def render() -> bytes:
@@ -62,5 +73,5 @@ def render() -> bytes:
     if not os.environ.get(VARIABLE):
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    _multiprocess.MultiProcessCollector(registry)
+    _multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

@@ -1,18 +1,18 @@
 """Asks a run to stop: a mark on the run, which executors look at between steps, and a message that wakes them."""
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.platform.database import AnyRow
 from service.platform.ids import new_id
 from service.platform.tables import FINAL_RUN_STATUSES, outbox, runs
 
 
 async def request_cancellation(
     connection: AsyncConnection, run_id: UUID, *, topic: str, correlation_id: str, requested_by: str
-) -> tuple[Row[Any], bool] | None:
+) -> tuple[AnyRow, bool] | None:
     """Mark the run in the given transaction.
 
     Returns its row and whether the mark is new: a finished run gets none, one that is marked keeps its mark and sends

@@ -1,12 +1,12 @@
 """Reads runs."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.platform.database import AnyRow
 from service.platform.tables import run_steps, runs, workflow_versions
 from service.runs.schemas import RunStatus, StepAnswer
 
@@ -27,7 +27,7 @@ _SUMMARY = (
 
 async def page(
     connection: AsyncConnection, *, workflow_id: UUID | None, status: RunStatus | None, limit: int, offset: int
-) -> tuple[Sequence[Row[Any]], int]:
+) -> tuple[Sequence[AnyRow], int]:
     """One page of the runs that fit, newest first, and the number of all that fit."""
     conditions = []
     if workflow_id is not None:
@@ -40,7 +40,7 @@ async def page(
     return rows, int(await connection.scalar(count) or 0)
 
 
-async def find(connection: AsyncConnection, run_id: UUID) -> tuple[Row[Any], list[StepAnswer]] | None:
+async def find(connection: AsyncConnection, run_id: UUID) -> tuple[AnyRow, list[StepAnswer]] | None:
     """A run with all steps of its version, also those not begun, or None."""
     version = and_(
         workflow_versions.c.workflow_id == runs.c.workflow_id, workflow_versions.c.version == runs.c.workflow_version

@@ -1,17 +1,16 @@
 """Execute a workflow, follow its runs, cancel them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Request, Response
-from sqlalchemy import Row
 
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.platform import metrics
-from service.platform.database import autocommit, transaction
+from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
 from service.platform.paging import Page, Paging
@@ -90,7 +89,7 @@ async def list_runs(
     return Page(items=items, total=total, page=paging.page, size=paging.size)
 
 
-def _answer(row: Row[Any], steps: list[StepAnswer]) -> RunAnswer:
+def _answer(row: AnyRow, steps: list[StepAnswer]) -> RunAnswer:
     summary = RunSummary.model_validate(row).model_dump()
     return RunAnswer(**summary, input=row.input, output=row.output, error=row.error, steps=steps)
 

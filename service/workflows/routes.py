@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path, Request, Response
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.agents import store as agents
@@ -12,7 +11,7 @@ from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
-from service.platform.database import autocommit, transaction
+from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars
 from service.platform.paging import Page, Paging
 from service.platform.problems import documented, invalid, not_found
@@ -33,7 +32,7 @@ async def _definition(connection: AsyncConnection, steps: list[Step]) -> dict[st
     return make_definition(steps, used)
 
 
-def _answer(row: Row[Any], definition: dict[str, Any]) -> WorkflowAnswer:
+def _answer(row: AnyRow, definition: dict[str, Any]) -> WorkflowAnswer:
     return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), steps=steps_of(definition))
 
 

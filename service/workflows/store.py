@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.platform.database import AnyRow
 from service.platform.ids import new_id
 from service.platform.tables import workflow_versions, workflows
 from service.workflows.definition import content_hash
@@ -23,7 +24,7 @@ _SUMMARY = (
 
 async def create(
     connection: AsyncConnection, *, name: str, description: str, definition: dict[str, Any], author: str
-) -> Row[Any]:
+) -> AnyRow:
     """Add a workflow with its first version. Raises IntegrityError when the name is taken."""
     statement = (
         workflows.insert()
@@ -43,7 +44,7 @@ async def replace(
     description: str,
     definition: dict[str, Any],
     author: str,
-) -> Row[Any] | None:
+) -> AnyRow | None:
     """Give a workflow a new version, executed from now on; None where there is no workflow of this id."""
     # The update locks the row, so two changes at once get two numbers.
     statement = (
@@ -77,7 +78,7 @@ async def _add_version(
     )
 
 
-async def find(connection: AsyncConnection, workflow_id: UUID) -> Row[Any] | None:
+async def find(connection: AsyncConnection, workflow_id: UUID) -> AnyRow | None:
     """The workflow with the definition of its current version, or None."""
     current = and_(
         workflow_versions.c.workflow_id == workflows.c.id,
@@ -91,7 +92,7 @@ async def find(connection: AsyncConnection, workflow_id: UUID) -> Row[Any] | Non
     return (await connection.execute(query)).one_or_none()
 
 
-async def find_version(connection: AsyncConnection, workflow_id: UUID, version: int) -> Row[Any] | None:
+async def find_version(connection: AsyncConnection, workflow_id: UUID, version: int) -> AnyRow | None:
     """One version, or None."""
     query = select(workflow_versions).where(
         workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == version
@@ -99,7 +100,7 @@ async def find_version(connection: AsyncConnection, workflow_id: UUID, version: 
     return (await connection.execute(query)).one_or_none()
 
 
-async def page(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[Sequence[Row[Any]], int]:
+async def page(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[Sequence[AnyRow], int]:
     """One page of the workflows by name, and the number of all."""
     rows = (await connection.execute(select(*_SUMMARY).order_by(workflows.c.name).limit(limit).offset(offset))).all()
     return rows, int(await connection.scalar(select(func.count()).select_from(workflows)) or 0)
