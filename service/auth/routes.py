@@ -47,7 +47,7 @@ async def login(body: LoginRequest, request: Request, state: State) -> TokenAnsw
 
 
 @router.post("/test", dependencies=[requires(Role.VIEWER)], responses=documented())
-async def test_credentials(caller: Caller) -> CallerAnswer:
+async def check_credentials(caller: Caller) -> CallerAnswer:
     """Tell who the presented token or key belongs to."""
     return CallerAnswer(subject=caller.subject, kind=caller.kind, role=caller.role, expires_at=caller.expires_at)
 

@@ -54,7 +54,7 @@ async def migrate(settings: Settings) -> None:
     """Bring everything up to date. Raises MigrationFailedError."""
     engine = create_engine(settings, application="workflow-migrate", statement_seconds=None)
     try:
-        await _when_there(lambda: _upgrade(engine), "the schema")
+        await _when_there(lambda: upgrade_schema(engine), "the schema")
         await _when_there(lambda: bootstrap_admin(engine, settings), "the first user")
         created = await _when_there(lambda: ensure_topics(settings), "the topics")
         log.info("Topics are there", created=created)
@@ -76,7 +76,8 @@ async def _when_there(work: Callable[[], Awaitable[T]], what: str) -> T:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _upgrade(engine: AsyncEngine) -> None:
+async def upgrade_schema(engine: AsyncEngine) -> None:
+    """Bring the schema to the newest revision; waits while another process does the same."""
     async with engine.connect() as connection:
         await connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
         await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
