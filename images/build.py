@@ -57,7 +57,7 @@ def build(names: Iterable[str], report: Report, client: docker.DockerClient | No
     """Makes sure that the engine has every named image under its content-addressed reference.
 
     Present images cost one look each. Missing ones are built after the images below them, two at a time; `report` gets
-    a line for each step. A reference appears only when its build has succeeded, so an interrupted one leaves none behind.
+    a line for each step. A reference appears only when its build has succeeded: an interrupted one leaves none behind.
     Raises `ImageBuildError`.
     """
     engine = client if client is not None else _connect()
@@ -108,7 +108,7 @@ def _look_up(engine: docker.DockerClient, plan: _Plan, found: dict[str, BuiltIma
 
 
 def _describe(engine: docker.DockerClient, name: str, key: str, reference: str, seconds: float) -> BuiltImage:
-    details = cast("dict[str, Any]", engine.images.get(key).attrs)
+    details = engine.images.get(key).attrs
     return BuiltImage(name, reference, str(details["Id"]), int(details["Size"]), seconds)
 
 

@@ -101,7 +101,7 @@ def hash_of(name: str, files: tuple[SourceFile, ...], root: Path = ROOT) -> str:
 
 
 def reference(name: str, root: Path = ROOT) -> str:
-    """The name under which the engine has, or will have, the image; for instance `workflow-kafka:1.0.0-0123456789ab`."""
+    """The name under which the engine has, or will have, the image; say `workflow-kafka:1.0.0-0123456789ab`."""
     return reference_for(name, content_hash(name, root), root)
 
 

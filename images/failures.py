@@ -16,14 +16,15 @@ _CHANGED_CONTENT = re.compile(
 )
 _NO_PACKAGES = re.compile(
     r"Unable to locate package|Failed to fetch|Could not resolve|Temporary failure|Could not connect|"
-    r"Connection refused|Network is unreachable|timed out|Could not transfer artifact|No matching distribution|No route to host",
+    r"Connection refused|Network is unreachable|timed out|Could not transfer artifact|"
+    r"No matching distribution|No route to host",
     re.IGNORECASE,
 )
 _LAST_LINES = 12
 
 
 def build_failure(name: str, step: str, message: str, output: list[str]) -> ImageBuildError:
-    """The error for a build of image `name` that stopped in `step`; `output` holds the lines that the step had printed."""
+    """The error for a build of image `name` that stopped in `step`; `output` is what the step had printed."""
     tail = [line for line in output if line.strip()][-_LAST_LINES:]
     said = "\n".join([*output, message])
     lines = "".join(f"\n    {line}" for line in tail)
