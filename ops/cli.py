@@ -293,13 +293,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _explain(error.reason, error.mend)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        err.print("interrupted; the command can be run again and goes on from here")
-        return INTERRUPTED
+        result = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001  # the last resort, which explains or records every failure
         return _report(error)
+    if result == INTERRUPTED:
+        err.print("interrupted; the command can be run again and goes on from here")
     return result if isinstance(result, int) else 0
 
 

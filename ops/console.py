@@ -17,7 +17,8 @@ from rich.text import Text
 
 Report = Callable[[str], None]
 
-out = Console(highlight=False, soft_wrap=True)
+# Tables in a file or a pipe are not squeezed into 80 columns.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_LINE_SECONDS = 5.0

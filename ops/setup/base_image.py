@@ -5,11 +5,11 @@ import threading
 from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
+from images.catalog import BASE_IMAGE
 from ops.console import Report
 from ops.docker_client import connect
 
-REPOSITORY, TAG = "debian", "bookworm-slim"
-REFERENCE = f"{REPOSITORY}:{TAG}"
+REFERENCE = BASE_IMAGE
 PULL_SECONDS = 90.0
 
 
@@ -45,7 +45,8 @@ def _pull(client: DockerClient, report: Report) -> bool:
 
     def pull() -> None:
         try:
-            client.images.pull(REPOSITORY, TAG)
+            repository, tag = REFERENCE.rsplit(":", 1)
+            client.images.pull(repository, tag)
             outcome.append(True)
         except (DockerException, OSError) as error:
             report(f"no image registry gave it ({str(error)[:120]})")

@@ -49,11 +49,11 @@ def images_ready() -> bool:
         have = {tag for image in client.images.list() for tag in image.tags}
     finally:
         client.close()
-    return all(catalog.reference(name) in have for name in catalog.NAMES)
+    return all(catalog.reference(name) in have for name in catalog.names())
 
 
 def build_images(report: Report) -> None:
     """Builds the missing ones. Raises what the build raises, with a reason and a mend."""
     from images import build, catalog
 
-    build.build(list(catalog.NAMES), report)
+    build.build(list(catalog.names()), report)

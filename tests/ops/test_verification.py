@@ -1,0 +1,98 @@
+"""The record of live checks by catalogue id."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ops.verification import item_status
+from ops.verify import passed, summary_line, verification_table
+
+pytestmark = pytest.mark.ring("unit")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CHECKS = """
+import pytest
+
+@pytest.mark.item("api-healthy", "api-port")
+def check_good():
+    pass
+
+@pytest.mark.item("api-port")
+@pytest.mark.parametrize("number", [1, 2])
+def check_bad(number):
+    assert number == 1, "the word is do-not-show-me"
+
+@pytest.mark.item("grafana-reachable")
+def check_skipped():
+    pytest.skip("its image can't be had")
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("no connection")
+
+@pytest.mark.item("kafka-healthy")
+def check_error(broken):
+    pass
+
+def check_unnamed():
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The record of a run with one check of each outcome."""
+    folder = tmp_path_factory.mktemp("checks")
+    (folder / "test_checks.py").write_text(CHECKS)
+    (folder / "pytest.ini").write_text("[pytest]\npython_functions = check_*\nmarkers = item(*ids): what it proves\n")
+    outputs = folder / "outputs.json"
+    outputs.write_text(json.dumps({"adminPassword": "do-not-show-me", "urls": {}}))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "ops.verification", "--verification-record", "record.json"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "WORKFLOW_OUTPUTS": str(outputs), "WORKFLOW_STACK": "t3f2"}
+    subprocess.run(command, cwd=folder, env=environ, capture_output=True, timeout=120, check=False)
+    document: dict[str, Any] = json.loads((folder / "record.json").read_text())
+    return document
+
+
+def test_each_id_has_the_status_of_its_worst_check(record: dict[str, Any]) -> None:
+    assert {name: entry["status"] for name, entry in record["items"].items()} == {
+        "api-healthy": "pass",
+        "api-port": "fail",
+        "grafana-reachable": "not evaluated",
+        "kafka-healthy": "fail",
+    }
+    assert record["stack"] == "t3f2"
+    assert len(record["items"]["api-port"]["checks"]) == 3
+    assert [check["check"] for check in record["withoutItem"]] == ["test_checks.py::check_unnamed"]
+
+
+def test_messages_tell_why_and_repeat_no_secret(record: dict[str, Any]) -> None:
+    messages = {c["message"] for entry in record["items"].values() for c in entry["checks"] if c["message"]}
+    assert any("the word is [secret]" in message for message in messages)
+    assert any("no connection" in message for message in messages)
+    assert any("its image can't be had" in message for message in messages)
+    assert "do-not-show-me" not in json.dumps(record)
+
+
+def test_the_summary_names_every_entry_and_why_it_is_not_green(record: dict[str, Any]) -> None:
+    console = Console(width=160)
+    with console.capture() as shown:
+        console.print(verification_table(record))
+    text = shown.get()
+    for name in record["items"]:
+        assert name in text
+    assert "its image can't be had" in text
+    assert summary_line(record).startswith("4 catalogue entries: 2 fail, 1 not evaluated, 1 pass; ")
+    assert not passed(record)
+
+
+def test_a_run_without_checks_has_not_passed() -> None:
+    assert not passed({"exitCode": 0, "items": {}})
+    assert item_status([]) == "not evaluated"
