@@ -1,0 +1,42 @@
+"""Whether a change of inputs is none, an update in place, or a replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .schema import Fields, canonical
+from .wire import has_unknown, reveal
+
+Change = Literal["add", "delete", "update"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The changed properties, which of them need a new resource, and whether the old one must go first."""
+
+    changes: Mapping[str, Change] = field(default_factory=dict)
+    replaces: frozenset[str] = frozenset()
+    delete_first: bool = False
+
+
+def difference(
+    fields: Fields, old: Mapping[str, Any], new: Mapping[str, Any], ignored: Collection[str] = ()
+) -> Difference:
+    """Compare two sets of inputs by meaning. A value that is not known yet counts as changed, as the official provider has it."""
+    changes: dict[str, Change] = {}
+    replaces = set()
+    for name, spec in fields.items():
+        if name in ignored:
+            continue
+        before, after = canonical(spec, old.get(name)), canonical(spec, new.get(name))
+        if before == after and not has_unknown(new.get(name)):
+            continue
+        changes[name] = "add" if before is None else "delete" if after is None else "update"
+        if spec.replace or (after is None and spec.removal_replaces):
+            replaces.add(name)
+    # Two resources of the engine cannot have one name at a time, so a replacement that keeps its name goes in the other order.
+    same_name = old.get("name") is not None and reveal(old.get("name")) == reveal(new.get("name"))
+    return Difference(changes, frozenset(replaces), bool(replaces) and same_name)
+
