@@ -4,7 +4,6 @@ Every write names the run and the lease token under which it was claimed, so tha
 over changes nothing any more. Each function is one statement: one round trip, atomic by itself, safe to repeat.
 """
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ class RunRepository:
     async def read_journal(self, run: ClaimedRun) -> list[JournalledStep]:
         """What earlier claims of this run have done."""
         rows = await self._execute(statements.READ_JOURNAL, run_id=run.id)
-        return [JournalledStep(row.step_id, row.status, row.attempt, _json(row.output)) for row in rows]
+        return [JournalledStep(row.step_id, row.status, row.attempt, row.output) for row in rows]
 
     async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> bool:
         """Write the steps' states; returns whether somebody asked for the run to be cancelled.
@@ -164,13 +163,9 @@ def _claimed(row: Row[Any]) -> ClaimedRun:
         requested_by=row.requested_by,
         attempt=row.attempt,
         cancel_requested=bool(row.cancel_requested),
-        input=_json(row.input),
-        definition=_json(row.definition),
+        input=row.input,
+        definition=row.definition,
     )
-
-
-def _json(value: str | None) -> Any:
-    return None if value is None else json.loads(value)
 
 
 def _encode_steps(steps: Sequence[StepState]) -> str:
