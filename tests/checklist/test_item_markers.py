@@ -57,3 +57,29 @@ page.item("not a marker")
         (6, None),
         (8, None),
     ]
+
+
+def unmarked_tests(source: str) -> list[str]:
+    """The test functions of a module that carry no `item` marker."""
+    return [
+        node.name
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not any(list(item_markers(ast.unparse(decorator))) for decorator in node.decorator_list)
+    ]
+
+
+def test_every_check_of_a_live_stack_says_which_entry_it_proves() -> None:
+    folder = TESTS / "infra" / "verify"
+    unmarked = [
+        f"{path.name}::{name}"
+        for path in sorted(folder.glob("test_*.py"))
+        for name in unmarked_tests(path.read_text(encoding="utf-8"))
+    ]
+    assert not unmarked, f"checks without an item marker: {unmarked}"
+
+
+def test_a_check_without_a_marker_is_seen() -> None:
+    source = "@pytest.mark.item('a')\ndef test_marked(): ...\n@other\ndef test_bare(): ...\ndef helper(): ...\n"
+    assert unmarked_tests(source) == ["test_bare"]

@@ -52,14 +52,20 @@ async def state() -> dict[str, Any]:
 async def find(topic: str, text: str, seconds: float) -> list[dict[str, Any]]:
     """The messages that hold the text, each with partition, offset, key, headers and value."""
     from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
 
+    admin = AIOKafkaAdminClient(bootstrap_servers=BROKERS)
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    places = [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
+    if not places:
+        return []
     consumer = AIOKafkaConsumer(bootstrap_servers=BROKERS)
     await consumer.start()
     try:
-        await consumer.client.set_topics([topic])
-        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        if not places:
-            return []
         consumer.assign(places)
         begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         for place in places:
