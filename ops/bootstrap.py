@@ -161,7 +161,8 @@ class Bootstrap:
     def _install_uv(self) -> None:
         pip = [str(self.venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
         lock = str(self.root / LOCKS[0])
-        self._run([*pip, "install", "--retries", "2", "--timeout", "30", "--require-hashes", "-r", lock])
+        patience = {"PIP_RETRIES": os.environ.get("PIP_RETRIES", "2")}
+        self._run([*pip, "install", "--timeout", "30", "--require-hashes", "-r", lock], patience)
 
     def _sync(self) -> None:
         uv = str(self.venv / "bin" / "uv")

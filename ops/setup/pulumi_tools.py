@@ -26,12 +26,12 @@ class PulumiTools:
         self.pulumi_home = Path(self.environ["PULUMI_HOME"])
 
     def cli(self) -> Path | None:
-        """The CLI that will be run: new enough, of major version 3, and able to run Python programs."""
+        """The CLI that will be run, if it is of major version 3 and new enough."""
         found = shutil.which("pulumi", path=self.environ["PATH"])
-        if found is None or cli_version(Path(found)) < OLDEST_CLI or cli_version(Path(found))[0] != OLDEST_CLI[0]:
+        if found is None:
             return None
-        path = f"{Path(found).resolve().parent}{os.pathsep}{self.environ['PATH']}"
-        return Path(found) if shutil.which("pulumi-language-python", path=path) else None
+        version = cli_version(Path(found))
+        return Path(found) if version >= OLDEST_CLI and version[0] == OLDEST_CLI[0] else None
 
     def ensure_cli(self, report: Report) -> None:
         """Builds the CLI from its module. Raises what airgap raises, each with a reason and a mend."""
@@ -45,23 +45,37 @@ class PulumiTools:
             )
 
     def plugins_ready(self) -> bool:
-        """Whether each provider plugin is there, and those that this project serves itself are of this tree."""
+        """Whether the language host and each provider plugin are there.
+
+        Those served by this project follow the tree: laying them anew is quick, whole, and part of looking.
+        """
         missing = [name for name, version in PLUGINS.items() if not self._plugin(name, version).exists()]
-        return not missing and not self._served_by_us()
+        if missing or not self._language_host():
+            return False
+        if self._served_by_us():
+            self._serve(lambda _line: None)
+        return True
 
     def ensure_plugins(self, report: Report) -> None:
         """Installs the official plugins where their host answers, else serves them from `airgap`."""
-        if self._is_official() and not self._served_by_us() and self._download(report):
-            return
+        if not (self._is_official() and self._language_host() and self._download(report)):
+            self._serve(report)
+
+    def _serve(self, report: Report) -> None:
         from airgap import plugins
 
         plugins.install(self.pulumi_home, Path(self.environ["PULUMI_PYTHON_CMD"]), report)
+
+    def _language_host(self) -> bool:
+        """Whether there is a Python language host, beside the CLI or on PATH."""
+        beside = f"{cli.resolve().parent}{os.pathsep}" if (cli := self.cli()) else ""
+        return shutil.which("pulumi-language-python", path=f"{beside}{self.environ['PATH']}") is not None
 
     def _plugin(self, name: str, version: str) -> Path:
         return self.pulumi_home / "plugins" / f"resource-{name}-v{version}" / f"pulumi-resource-{name}"
 
     def _served_by_us(self) -> bool:
-        """A plugin of ours is a script; installing it again is quick and follows the tree, so it is always done."""
+        """Whether a plugin is one of ours: those are scripts."""
         for name, version in PLUGINS.items():
             plugin = self._plugin(name, version)
             if plugin.exists() and plugin.read_bytes()[:2] == b"#!":

@@ -50,7 +50,7 @@ def test_an_old_python_is_not_taken_for_a_new_one(tree: Path) -> None:
 
 
 def test_a_machine_that_reaches_no_registry_is_told_so_and_keeps_nothing_half_made(tree: Path) -> None:
-    environ = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_NO_CACHE_DIR": "1"}
+    environ = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_NO_CACHE_DIR": "1", "PIP_RETRIES": "0"}
     environ.pop("PIP_FIND_LINKS", None)
     done = subprocess.run(
         [sys.executable, "-I", str(tree / "ops" / "bootstrap.py"), str(tree), str(tree / ".venv")],
