@@ -24,10 +24,16 @@ def stack_status(context: Context, stack: str) -> dict[str, Any]:
 
 
 def describe(stack: str, outputs: dict[str, Any], parts: list[Part]) -> dict[str, Any]:
-    """Joins what the stack should be with what is there."""
+    """Joins what the stack should be with what is there.
+
+    A job that only prepares a part (it fills a config volume) is shown only when it has not ended well.
+    """
+    inventory = outputs.get("inventory") or {}
+    helpers = {part.name for part in parts if inventory and part.kind == "job" and part.name not in inventory}
+    parts = [part for part in parts if part.name not in helpers or part.verdict != "ok"]
     return {
         "stack": stack,
-        "deployed": bool(outputs.get("inventory")),
+        "deployed": bool(inventory),
         "healthy": bool(parts) and all(part.verdict == "ok" for part in parts),
         "parts": [part.as_json() for part in parts],
         "missing": outputs.get("missing") or {},

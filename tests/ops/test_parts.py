@@ -133,6 +133,17 @@ def test_the_status_table_names_what_is_not_deployed_and_why() -> None:
     assert "no registry" in shown.get()
 
 
+def test_a_job_that_only_prepares_is_shown_when_it_failed() -> None:
+    def job(part: str, code: int) -> FakeContainer:
+        return FakeContainer(part, "exited", code=code, labels={"workflow.kind": "job"})
+
+    inventory = {"migrations": {"container": "workflow-migrations"}}
+    parts = _parts(job("migrations", 0), job("api-config", 0), job("kafka-config", 1))
+    status = describe("t3f2", {"inventory": inventory}, parts)
+    assert [part["part"] for part in status["parts"]] == ["kafka-config", "migrations"]
+    assert status["healthy"] is False
+
+
 def test_a_stack_without_containers_is_not_healthy() -> None:
     assert describe("t3f2", {}, [])["healthy"] is False
 
