@@ -232,7 +232,8 @@ def verify(stack: StackName = "dev", as_json: AsJson = False) -> None:
         _print_json(record)
     else:
         out.print(verification.verification_table(record))
-        out.print(verification.summary_line(record))
+        for line in [*verification.figure_lines(record), verification.summary_line(record)]:
+            out.print(line, markup=False)
     _exit(0 if verification.passed(record) else 1)
 
 

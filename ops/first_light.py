@@ -22,6 +22,8 @@ def bring_up_and_verify(context: Context, stack: str) -> None:
     print_access(context.live_outputs(stack), stack)
     out.print(f"\nStack      {changes} ({duration(changes.seconds)})", markup=False)
     out.print(f"Verified   {verify.summary_line(record)}", markup=False)
+    for line in verify.figure_lines(record):
+        out.print(f"Measured   {line}", markup=False)
     out.print(f"All in all {duration(time.monotonic() - started)}", markup=False)
     if not verify.passed(record):
         raise OperatorError(

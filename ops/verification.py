@@ -32,6 +32,7 @@ class Recorder:
         self.started = time.time()
         self.items: dict[str, tuple[str, ...]] = {}
         self.checks: dict[str, dict[str, Any]] = {}
+        self.figures: dict[str, object] = {}
         self.secrets = _secrets_of_outputs()
 
     @pytest.hookimpl(trylast=True)
@@ -44,6 +45,7 @@ class Recorder:
         check = self.checks.setdefault(
             report.nodeid, {"check": report.nodeid, "status": "not evaluated", "seconds": 0.0, "message": ""}
         )
+        self.figures.update(report.user_properties)
         check["seconds"] = round(check["seconds"] + report.duration, 3)
         if report.failed:
             check["status"], check["message"] = "fail", self._message(report)
@@ -62,6 +64,7 @@ class Recorder:
             "startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": round(time.time() - self.started, 3),
             "exitCode": int(exitstatus),
+            "figures": self.figures,
             "items": {
                 name: {"status": item_status(by_item[name]), "checks": by_item[name]} for name in sorted(by_item)
             },

@@ -94,6 +94,11 @@ def verification_table(record: dict[str, Any]) -> Table:
     return table
 
 
+def figure_lines(record: dict[str, Any]) -> list[str]:
+    """What the checks measured, by name."""
+    return [f"{str(name).replace('_', ' ')}: {value}" for name, value in sorted(record["figures"].items())]
+
+
 def summary_line(record: dict[str, Any]) -> str:
     """The outcome in one line."""
     counts: dict[str, int] = {}

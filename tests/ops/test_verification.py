@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from ops.verification import item_status
-from ops.verify import passed, summary_line, verification_table
+from ops.verify import figure_lines, passed, summary_line, verification_table
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -21,8 +21,8 @@ CHECKS = """
 import pytest
 
 @pytest.mark.item("api-healthy", "api-port")
-def check_good():
-    pass
+def check_good(record_property):
+    record_property("first_run_seconds", 0.25)
 
 @pytest.mark.item("api-port")
 @pytest.mark.parametrize("number", [1, 2])
@@ -90,6 +90,7 @@ def test_the_summary_names_every_entry_and_why_it_is_not_green(record: dict[str,
         assert name in text
     assert "its image can't be had" in text
     assert summary_line(record).startswith("4 catalogue entries: 2 fail, 1 not evaluated, 1 pass; ")
+    assert figure_lines(record) == ["first run seconds: 0.25"]
     assert not passed(record)
 
 
