@@ -1,0 +1,202 @@
+"""The executor's pure parts: expressions, retry schedule, definitions, progress, messages, values."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
+from service.executor.expressions import InvalidExpressionError, evaluate, validate_expressions
+from service.executor.kinds.base import StepFailedError
+from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
+from service.executor.progress import COMPLETED, FAILED, RUNNING, JournalledStep, Progress
+from service.executor.retry import MAX_BACKOFF_SECONDS, RetrySettings
+from service.executor.values import check_output, encode
+from service.platform.worker_loop import Backoff, Pulse
+from tests.service.executor_support import step
+
+pytestmark = pytest.mark.ring("unit")
+
+SCOPE = {"input": {"name": "Ada", "n": 2}, "steps": {"a": {"x": [1, 2, 3]}}}
+
+
+def define(*steps: dict[str, Any]) -> Definition:
+    return parse_definition({"steps": list(steps)})
+
+
+@pytest.mark.parametrize(
+    ("template", "result"),
+    [
+        ({"v": {"$jmespath": "input.name"}}, {"v": "Ada"}),
+        ({"v": {"$jmespath": "steps.a.x[-1]"}}, {"v": 3}),
+        ({"v": {"$jmespath": "steps.b"}}, {"v": None}),
+        ({"v": [{"w": {"$jmespath": "input.n"}}, 1]}, {"v": [{"w": 2}, 1]}),
+        ({"v": "input.name"}, {"v": "input.name"}),
+    ],
+)
+def test_expressions_at_any_depth_are_replaced_by_their_results(template: Any, result: Any) -> None:
+    assert evaluate(template, SCOPE) == result
+
+
+@pytest.mark.parametrize("value", [{"$jmespath": "a["}, {"$jmespath": 1}, {"$jmespath": "a", "other": 1}])
+def test_a_wrong_expression_is_found_with_its_place(value: Any) -> None:
+    mistakes = validate_expressions({"outer": [{"inner": value}]})
+    assert [mistake.path for mistake in mistakes] == ["outer[0].inner"]
+
+
+def test_an_expression_that_does_not_fit_the_data_is_an_error() -> None:
+    with pytest.raises(InvalidExpressionError, match="cannot be evaluated"):
+        evaluate({"$jmespath": "length(input.n)"}, SCOPE)
+
+
+def test_pauses_double_and_lose_up_to_half_by_jitter() -> None:
+    retry = RetrySettings(max_attempts=5, backoff_seconds=0.2)
+    assert [retry.pause_after(n, jitter=0) for n in (1, 2, 3)] == [0.2, 0.4, 0.8]
+    assert retry.pause_after(1, jitter=1) == 0.1
+
+
+def test_a_pause_is_as_long_as_the_called_side_asks() -> None:
+    assert RetrySettings(backoff_seconds=0.2).pause_after(1, at_least=7, jitter=0) == 7
+
+
+@given(st.integers(1, 10_000), st.floats(0, 300), st.floats(0, 1e9), st.floats(0, 1))
+def test_a_pause_is_never_negative_nor_endless(attempt: int, backoff: float, asked: float, jitter: float) -> None:
+    pause = RetrySettings(backoff_seconds=backoff).pause_after(attempt, at_least=asked, jitter=jitter)
+    assert 0 <= pause <= MAX_BACKOFF_SECONDS
+
+
+def test_there_are_as_many_attempts_as_configured() -> None:
+    retry = RetrySettings(max_attempts=3)
+    assert [retry.may_retry(n) for n in (1, 2, 3)] == [True, True, False]
+
+
+def test_steps_are_ordered_by_their_needs_whatever_the_order_of_the_document() -> None:
+    definition = define(step("c", needs=["a", "b"]), step("b", needs=["a"]), step("a"))
+    assert list(definition.steps) == ["a", "b", "c"]
+    assert definition.leaves == ("c",)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"steps": [{"id": "a"}]},
+        {"steps": [step("a", needs=["b"]), step("b", needs=["a"])]},
+        {"steps": [step("a", needs=["x"])]},
+        {"steps": [step("a"), step("a")]},
+    ],
+)
+def test_a_definition_that_cannot_be_executed_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(UnusableDefinitionError):
+        parse_definition(document)
+
+
+def test_a_step_is_ready_when_all_its_needs_are_completed() -> None:
+    progress = Progress(define(step("a"), step("b"), step("c", needs=["a", "b"])), {})
+    assert [state.step.id for state in progress.ready()] == ["a", "b"]
+    progress.states["a"].status = COMPLETED
+    progress.states["b"].status = RUNNING
+    assert progress.ready() == []
+    progress.states["b"].status = COMPLETED
+    assert [state.step.id for state in progress.ready()] == ["c"]
+
+
+def test_progress_goes_on_from_the_journal_and_repeats_a_cut_off_attempt() -> None:
+    journal = [JournalledStep("a", COMPLETED, 2, {"x": 1}), JournalledStep("b", RUNNING, 2, None)]
+    progress = Progress(define(step("a"), step("b", needs=["a"])), {"i": 1}, journal)
+    assert [state.step.id for state in progress.ready()] == ["b"]
+    assert progress.states["b"].attempt == 2
+    assert progress.scope() == {"input": {"i": 1}, "steps": {"a": {"x": 1}}}
+    assert progress.changes() == []
+
+
+def test_the_output_of_a_run_is_that_of_its_leaves() -> None:
+    progress = Progress(define(step("a"), step("b", needs=["a"]), step("c", needs=["a"])), {})
+    for name, state in progress.states.items():
+        state.status, state.output = COMPLETED, name.upper()
+    assert progress.completed
+    assert progress.output() == {"b": "B", "c": "C"}
+
+
+def test_giving_up_cancels_what_runs_and_skips_what_waits() -> None:
+    progress = Progress(define(step("a"), step("b"), step("c", needs=["a"])), {})
+    progress.states["a"].status = FAILED
+    progress.states["b"].status = RUNNING
+    progress.give_up()
+    assert [state.status for state in progress.states.values()] == ["failed", "cancelled", "skipped"]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[dict[str, Any]]:
+    size = draw(st.integers(1, 8))
+    needs = [draw(st.sets(st.integers(0, index - 1))) if index else set() for index in range(size)]
+    found = [step(str(index), needs=[str(need) for need in sorted(needs[index])]) for index in range(size)]
+    return list(draw(st.permutations(found)))
+
+
+@given(graphs())
+def test_every_graph_is_walked_to_its_end_and_no_step_starts_before_its_needs(steps: list[dict[str, Any]]) -> None:
+    progress = Progress(define(*steps), {})
+    order: list[str] = []
+    while ready := progress.ready():
+        for state in ready:
+            assert all(need in order for need in state.step.needs)
+        for state in ready:
+            state.status = COMPLETED
+            order.append(state.step.id)
+    assert progress.completed
+    assert len(order) == len(set(order)) == len(steps)
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        (None, "no value"),
+        (b"\xff", "JSON"),
+        (b"[]", "message"),
+        (b'{"message_id": "m"}', "run_id"),
+        (b'{"message_id": "", "run_id": "01890a5d-ac96-774b-bcce-b302099a8057"}', "message_id"),
+        (b'{"message_id": "m", "run_id": "sesame"}', "run_id"),
+    ],
+)
+def test_an_undecodable_message_is_named_without_its_content(value: bytes | None, part: str) -> None:
+    with pytest.raises(UndecodableMessageError, match=part) as caught:
+        decode(ExecutionRequest, value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_message_with_fields_of_a_later_version_is_read() -> None:
+    run_id = uuid4()
+    message = decode(ExecutionRequest, f'{{"message_id": "m", "run_id": "{run_id}", "new": 1}}'.encode())
+    assert message.run_id == run_id
+
+
+@pytest.mark.parametrize("value", ["a\0b", {"a\0": 1}, ["\ud800"], float("nan"), {1, 2}])
+def test_an_output_that_postgres_cannot_hold_fails_the_step(value: Any) -> None:
+    with pytest.raises(StepFailedError) as caught:
+        check_output(value)
+    assert (caught.value.code, caught.value.retryable) == ("output", False)
+
+
+def test_text_that_only_looks_like_a_nul_is_stored() -> None:
+    assert encode({"a": "\\u0000"}) == '{"a":"\\\\u0000"}'
+
+
+def test_a_backoff_grows_to_its_limit_and_starts_again_after_a_success() -> None:
+    backoff = Backoff(1.0, 4.0)
+    pauses = [backoff.failed() for _ in range(5)]
+    for pause, full in zip(pauses, (1, 2, 4, 4, 4), strict=True):
+        assert full / 2 <= pause <= full
+    backoff.succeeded()
+    assert backoff.failed() <= 1
+
+
+def test_a_loop_that_does_not_come_round_in_time_is_a_problem() -> None:
+    pulse = Pulse()
+    pulse.beat("good", within=60)
+    pulse.beat("late", within=-1)
+    assert list(pulse.problems()) == ["late"]
+    pulse.ended("late")
+    assert pulse.problems() == {}
