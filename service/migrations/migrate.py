@@ -11,13 +11,12 @@ from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.auth.passwords import fits, hash_password
 from service.platform.database import create_engine, is_unavailable, transaction
 from service.platform.ids import new_id
 from service.platform.kafka import KafkaUnavailableError, ensure_topics
@@ -99,17 +98,16 @@ async def bootstrap_admin(engine: AsyncEngine, settings: Settings) -> None:
         log.info("No first user: BOOTSTRAP_ADMIN_PASSWORD is not set")
         return
     password = settings.bootstrap_admin_password.get_secret_value()
-    hasher = PasswordHash((Argon2Hasher(),))
     async with transaction(engine) as connection:
         query = users.select().where(users.c.username == settings.bootstrap_admin_username).with_for_update()
         existing = (await connection.execute(query)).one_or_none()
-        if existing is not None and hasher.verify(password, existing.password_hash):
+        if existing is not None and fits(password, existing.password_hash):
             log.info("The first user is there", user_id=str(existing.id))
             return
         row = {
             "id": new_id(),
             "username": settings.bootstrap_admin_username,
-            "password_hash": hasher.hash(password),
+            "password_hash": hash_password(password),
             "role": "admin",
         }
         insertion = insert(users).values(row)

@@ -58,7 +58,11 @@ async def running(app: FastAPI, **headers: str) -> AsyncIterator[httpx.AsyncClie
 
 
 async def add_user(
-    connection: AsyncConnection, role: Role, *, name: str | None = None, password_hash: str = "!"
+    connection: AsyncConnection,
+    role: Role,
+    *,
+    name: str | None = None,
+    password_hash: str = "!",  # noqa: S107 - fits no password
 ) -> Any:
     """Add a user and return the id; with the default hash no password fits."""
     user_id = new_id()
@@ -66,3 +70,9 @@ async def add_user(
         users.insert().values(id=user_id, username=name or f"{role}-{user_id}", password_hash=password_hash, role=role)
     )
     return user_id
+
+
+def plain_client(app: FastAPI) -> httpx.AsyncClient:
+    """A client of an application that is not started: for what needs no database."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.1", 40000))
+    return httpx.AsyncClient(transport=transport, base_url="http://testserver")

@@ -114,5 +114,5 @@ async def test_migrate_sets_a_changed_password_of_the_first_user(
 
 async def test_migrate_says_what_it_waited_for_in_vain(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.migrations.migrate.WAIT_SECONDS", 0.2)
-    with pytest.raises(MigrationFailedError, match="the topics: .*could not be created"):
+    with pytest.raises(MigrationFailedError, match=r"the topics: .*could not be created"):
         await migrate(make_settings(empty_database, NOBODY))

@@ -1,0 +1,92 @@
+"""What makes a workflow's steps a workflow."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.workflows.definition import AgentUse, content_hash, find_problems, make_definition, steps_of
+from service.workflows.schemas import Step
+
+pytestmark = pytest.mark.ring("unit")
+
+AGENTS = {
+    "nothing": AgentUse("nothing", "noop", {}),
+    "nap": AgentUse("nap", "delay", {"seconds": 60}),
+}
+
+
+def _step(identifier: str, *needs: str, **given: Any) -> Step:
+    return Step.model_validate({"id": identifier, "agent": "nothing", "needs": list(needs)} | given)
+
+
+def _problems(*steps: Step) -> list[tuple[str, str]]:
+    return [(found.field, found.message) for found in find_problems(steps, AGENTS)]
+
+
+def test_a_graph_without_mistakes_has_no_problems() -> None:
+    assert _problems(_step("a"), _step("b", "a"), _step("c", "a"), _step("d", "b", "c")) == []
+
+
+def test_a_circle_is_named_with_its_steps() -> None:
+    [(field, message)] = _problems(_step("start"), _step("a", "start", "c"), _step("b", "a"), _step("c", "b"))
+    assert field == "steps"
+    assert "circle" in message
+    assert "a needs c" in message
+    assert "start" not in message
+
+
+@pytest.mark.parametrize(
+    ("steps", "field", "message"),
+    [
+        ([_step("a"), _step("a")], "steps.1.id", "'a' is the id of steps.0 already"),
+        ([_step("a", "b")], "steps.0.needs.0", "no step with the id 'b'"),
+        ([_step("a", "a")], "steps.0.needs.0", "cannot need itself"),
+        ([_step("a"), _step("b", "a", "a")], "steps.1.needs.1", "named twice"),
+        ([_step("a", agent="ghost")], "steps.0.agent", "no agent named 'ghost'"),
+        ([_step("a", agent="nap", timeout_seconds=30)], "steps.0.timeout_seconds", "at least 60 seconds"),
+        ([_step("a", input={"x": [{"$jmespath": "a["}]})], "steps.0.input.x[0]", "not a JMESPath expression"),
+        ([_step("a", input={"$jmespath": 3})], "steps.0.input", "$jmespath"),
+    ],
+)
+def test_a_mistake_is_found_where_it_is(steps: list[Step], field: str, message: str) -> None:
+    [(found, text)] = _problems(*steps)
+    assert found == field
+    assert message in text
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(_problems(_step("a", agent="ghost"), _step("b", "nobody"), _step("b", "b"))) == 4
+
+
+@given(st.integers(2, 30), st.data())
+def test_a_graph_whose_needs_point_backwards_is_a_workflow(count: int, data: st.DataObject) -> None:
+    steps = [
+        _step(f"s{index}", *(f"s{need}" for need in data.draw(st.sets(st.integers(0, index - 1), max_size=5))))
+        if index
+        else _step("s0")
+        for index in range(count)
+    ]
+    assert _problems(*data.draw(st.permutations(steps))) == []
+
+
+def test_a_definition_carries_all_that_a_run_needs() -> None:
+    steps = [_step("a", agent="nap", timeout_seconds=90), _step("b", "a", input={"x": {"$jmespath": "steps.a"}})]
+    definition = make_definition(steps, AGENTS)
+    assert definition["steps"][0] == {
+        "id": "a",
+        "agent": {"name": "nap", "kind": "delay", "settings": {"seconds": 60}},
+        "needs": [],
+        "input": {},
+        "retry": {"max_attempts": 3, "backoff_seconds": 0.2},
+        "timeout_seconds": 90.0,
+    }
+    assert steps_of(definition) == steps
+
+
+def test_the_hash_tells_definitions_apart_and_not_spellings() -> None:
+    definition = make_definition([_step("a")], AGENTS)
+    reordered = {"steps": [dict(reversed(list(definition["steps"][0].items())))]}
+    assert content_hash(definition) == content_hash(reordered)
+    assert content_hash(definition) != content_hash(make_definition([_step("b")], AGENTS))

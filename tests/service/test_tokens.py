@@ -1,0 +1,119 @@
+"""Bearer tokens, API keys and roles without any I/O."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import jwt
+import pytest
+from fastapi import APIRouter
+
+from service.auth.access import PUBLIC, GuardedRouter, requires
+from service.auth.keys import hash_key, new_key
+from service.auth.roles import Role
+from service.auth.tokens import InvalidTokenError, issue_token, read_token
+from service.platform.settings import Settings
+from tests.service.support import make_settings
+
+pytestmark = pytest.mark.ring("unit")
+
+SECRET = "k" * 48
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings with a known secret."""
+    return make_settings("postgresql://u@h/d", jwt_secret=SECRET)
+
+
+def _signed(algorithm: str = "HS256", secret: str = SECRET, **changes: object) -> str:
+    now = datetime.now(UTC)
+    claims = {"sub": str(uuid4()), "role": "viewer", "iss": "workflow-management", "iat": now}
+    claims |= {"exp": now + timedelta(minutes=5)} | changes
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(kept, secret, algorithm=algorithm)
+
+
+def test_a_token_says_who_it_was_made_for(settings: Settings) -> None:
+    user = uuid4()
+    principal = read_token(settings, issue_token(settings, user, Role.OPERATOR))
+    assert (principal.subject, principal.user_id, principal.role) == (str(user), user, Role.OPERATOR)
+    assert principal.expires_at is not None
+    assert timedelta(minutes=59) < principal.expires_at - datetime.now(UTC) <= timedelta(minutes=60)
+
+
+@pytest.mark.item("jwt-expiration-bounded")
+def test_an_old_token_is_refused_as_expired(settings: Settings) -> None:
+    token = issue_token(settings, uuid4(), Role.ADMIN, now=datetime.now(UTC) - timedelta(minutes=61))
+    with pytest.raises(InvalidTokenError) as refused:
+        read_token(settings, token)
+    assert refused.value.reason == "expired_token"
+
+
+@pytest.mark.item("jwt-algorithm-pinned")
+@pytest.mark.parametrize(
+    "token",
+    [
+        _signed("HS512"),
+        _signed("none", ""),
+        _signed(secret="another-secret-that-is-long-enough!"),
+        _signed(sub=None),
+        _signed(exp=None),
+        _signed(iat=None),
+        _signed(iss="somebody else"),
+        _signed(role="emperor"),
+        _signed(sub="not an id"),
+        "nonsense",
+        "",
+    ],
+    ids=["other algorithm", "none", "other key", "no sub", "no exp", "no iat", "issuer", "role", "id", "text", "empty"],
+)
+def test_a_token_that_is_not_ours_is_refused(settings: Settings, token: str) -> None:
+    with pytest.raises(InvalidTokenError) as refused:
+        read_token(settings, token)
+    assert refused.value.reason == "bad_token"
+
+
+def test_an_api_key_shows_its_prefix_and_is_stored_as_a_hash() -> None:
+    key, prefix = new_key()
+    assert key.startswith(f"wfk_{prefix}_")
+    assert len(key) > 50
+    assert key not in hash_key(key)
+    assert hash_key(key) == hash_key(key) != hash_key(new_key()[0])
+
+
+@pytest.mark.parametrize(
+    ("role", "needed", "allowed"),
+    [
+        (Role.ADMIN, Role.VIEWER, True),
+        (Role.OPERATOR, Role.OPERATOR, True),
+        (Role.VIEWER, Role.OPERATOR, False),
+        (Role.OPERATOR, Role.ADMIN, False),
+    ],
+)
+def test_a_role_includes_those_below_it(role: Role, needed: Role, allowed: bool) -> None:
+    assert role.includes(needed) is allowed
+
+
+async def _nothing() -> None:
+    """A route."""
+
+
+@pytest.mark.parametrize("dependencies", [None, [], [requires(Role.VIEWER), PUBLIC]])
+def test_a_route_without_exactly_one_rule_of_access_cannot_be_added(dependencies: list[object] | None) -> None:
+    with pytest.raises(TypeError, match="must declare one role, or PUBLIC"):
+        GuardedRouter().add_api_route("/secret", _nothing, dependencies=dependencies)
+
+
+def test_every_router_of_the_service_is_a_guarded_one() -> None:
+    from service import docs
+    from service.agents import routes as agents
+    from service.audit import routes as audit
+    from service.auth import routes as auth
+    from service.health import routes as health
+    from service.runs import routes as runs
+    from service.workflows import routes as workflows
+
+    for module in (docs, agents, audit, auth, health, runs, workflows):
+        routers = [value for value in vars(module).values() if isinstance(value, APIRouter)]
+        assert routers, module
+        assert all(isinstance(router, GuardedRouter) for router in routers), module
