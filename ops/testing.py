@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from ops.children import end
 from ops.console import duration
 from ops.context import Context
 from ops.environment import pulumi_environment
@@ -21,6 +22,7 @@ LINTERS = (
     ("mypy",),
 )
 NO_TESTS = 5
+TIMED_OUT = 124
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,20 @@ def _run(context: Context, ring: Ring) -> str:
     code = _call([sys.executable, "-m", "pytest", "--ring", ring.name, "--durations=5"], environ)
     if code == NO_TESTS:
         return "it has no tests"
+    if code == TIMED_OUT:
+        return f"it did not end within {RING_SECONDS:.0f} s"
     return f"pytest ended with {code}" if code else ""
 
 
 def _call(command: list[str], environ: dict[str, str]) -> int:
     """Runs it with its output shown; a bounded wait, and an interrupt that lets it clean up behind itself."""
-    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environ, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         return process.wait(timeout=RING_SECONDS)
     except subprocess.TimeoutExpired:
-        return 124
+        return TIMED_OUT
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=120)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        end(process)
 
 
 def closing_lines(outcomes: list[Outcome], asked: list[Ring]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from ops.children import end
 from ops.console import Report
 from ops.context import Context
 from ops.environment import pulumi_environment
@@ -49,9 +50,9 @@ def _run_checks(context: Context, stack: str, outputs: Path, record: Path, repor
     environ.update({"WORKFLOW_OUTPUTS": str(outputs), "WORKFLOW_STACK": stack})
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace",
+        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
-    watchdog = threading.Timer(CHECK_SECONDS, process.kill)
+    watchdog = threading.Timer(CHECK_SECONDS, end, [process])
     watchdog.start()
     done = 0
     try:
@@ -64,12 +65,7 @@ def _run_checks(context: Context, stack: str, outputs: Path, record: Path, repor
         return process.wait(timeout=30)
     finally:
         watchdog.cancel()
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        end(process)
 
 
 def passed(record: dict[str, Any]) -> bool:

@@ -1,8 +1,11 @@
 """All that a machine needs, in the order in which one thing needs another."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from ops.console import Progress, Report
 from ops.docker_client import connect
-from ops.home import PROJECT_DIR, Home
+from ops.home import Home
 from ops.locks import exclusive
 from ops.setup import docker_engine
 from ops.setup.base_image import base_image_ready, ensure_base_image
@@ -19,7 +22,6 @@ def set_up(home: Home, progress: Progress) -> list[str]:
     home.make()
     lock = home.locks / "setup.lock"
     with exclusive(lock, "setting this machine up", progress.say, WAIT_FOR_ANOTHER_SECONDS):
-        check_disk([home.root, PROJECT_DIR])
         return run_steps(setup_steps(home), progress)
 
 
@@ -33,11 +35,26 @@ def setup_steps(home: Home) -> list[Step]:
             lambda _report: make_passphrase(home.passphrase, home.state),
         ),
         Step("Docker engine", docker_engine.answers, lambda report: docker_engine.ensure(home, report)),
-        Step("Pulumi CLI", lambda: tools.cli() is not None, tools.ensure_cli),
+        Step("Pulumi CLI", lambda: tools.cli() is not None, _with_room(home, tools.ensure_cli)),
         Step("Pulumi plugins", tools.plugins_ready, tools.ensure_plugins),
-        Step("Base image", base_image_ready, ensure_base_image),
-        Step("Images", images_ready, build_images),
+        Step("Base image", base_image_ready, _with_room(home, ensure_base_image)),
+        Step("Images", images_ready, _with_room(home, build_images)),
     ]
+
+
+def _with_room(home: Home, run: Callable[[Report], None]) -> Callable[[Report], None]:
+    """The same step, refused before it begins when the disk under the home or under the engine is too full for it."""
+
+    def checked(report: Report) -> None:
+        client = connect()
+        try:
+            engine = Path(client.info()["DockerRootDir"])
+        finally:
+            client.close()
+        check_disk([home.root, engine] if engine.is_dir() else [home.root])
+        run(report)
+
+    return checked
 
 
 def images_ready() -> bool:
