@@ -1,1 +1,1 @@
-"""What a machine that reaches only package registries needs in place of downloads: CLI, language host, plugin, base image."""
+"""What a machine that reaches only package registries needs in place of downloads."""

@@ -37,7 +37,12 @@ def ensure(report: Callable[[str], None]) -> str:
         _run(command, _STEP_SECONDS, "mmdebstrap failed", "check that the Debian package mirror is reachable")
         # The engine names the image only once the import is complete, so this step is all or nothing.
         changes = ["--change", 'CMD ["bash"]']
-        _run(["docker", "import", *changes, str(archive), NAME], _STEP_SECONDS, "docker import failed", "see the engine's log")
+        _run(
+            ["docker", "import", *changes, str(archive), NAME],
+            _STEP_SECONDS,
+            "docker import failed",
+            "see the engine's log",
+        )
     report(f"the base image {NAME} is made ({time.monotonic() - started:.0f} s)")
     return NAME
 
@@ -64,7 +69,9 @@ def _provide_mmdebstrap(report: Callable[[str], None]) -> None:
     if shutil.which("mmdebstrap") is not None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise AirgapError(f"the base image {NAME} is made with mmdebstrap, which is not installed", "sudo apt-get install mmdebstrap")
+        raise AirgapError(
+            f"the base image {NAME} is made with mmdebstrap, which is not installed", "sudo apt-get install mmdebstrap"
+        )
     report("installing mmdebstrap")
     mend = "apt-get update && apt-get install mmdebstrap"
     _run(["apt-get", "update", "-q"], _APT_SECONDS, "apt-get update failed", mend)
@@ -75,7 +82,9 @@ def _provide_mmdebstrap(report: Callable[[str], None]) -> None:
 def _check_space(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < _NEEDED_BYTES:
-        raise AirgapError(f"making {NAME} needs 1 GB in {folder.parent}, {free / 1024**3:.1f} GB are free", "free some space there")
+        raise AirgapError(
+            f"making {NAME} needs 1 GB in {folder.parent}, {free / 1024**3:.1f} GB are free", "free some space there"
+        )
 
 
 def _run(command: list[str], seconds: int, failure: str, mend: str) -> None:

@@ -18,15 +18,16 @@ _KEPT_COPIES = 8
 
 
 def install(pulumi_home: Path, python: Path, report: Callable[[str], None]) -> None:
-    """Lay the launchers of the language host and of the Docker plugin into `pulumi_home`; cheap when nothing has changed.
+    """Lay the launchers of the language host and the Docker plugin into `pulumi_home`; cheap when nothing has changed.
 
-    The launchers run a copy of the code whose folder is named by its content, so that another clone of the project, installed
-    later or removed, changes nothing for this one. Raises AirgapError when `python` lacks what the plugins import.
+    The launchers run a copy of the code whose folder is named by its content, so that another clone of the project,
+    installed later or removed, changes nothing for this one.
+    Raises AirgapError when `python` lacks what the plugins import.
     """
-    python = Path(os.path.abspath(python))  # not resolved: the link in a virtual environment is what makes it one
+    python = Path.cwd() / python  # links are not followed: the link in a virtual environment is what makes it one
     _check_packages(python)
     code = _copy_of_code(pulumi_home / "airgap")
-    from airgap.docker_plugin import VERSION as DOCKER_VERSION  # noqa: N812
+    from airgap.docker_plugin import VERSION as DOCKER_VERSION
 
     binaries = pulumi_home / "bin"
     docker = pulumi_home / "plugins" / f"resource-docker-v{DOCKER_VERSION}" / "pulumi-resource-docker"
@@ -46,7 +47,9 @@ def _check_packages(python: Path) -> None:
     missing = [name for name in packages if not any((folder / name).is_dir() for folder in folders)]
     if not python.is_file() or missing:
         what = f"has no {', '.join(missing)}" if python.is_file() else "is not there"
-        raise AirgapError(f"the interpreter {python} {what}", "install the project's requirements into its virtual environment")
+        raise AirgapError(
+            f"the interpreter {python} {what}", "install the project's requirements into its virtual environment"
+        )
 
 
 def _copy_of_code(store: Path) -> Path:

@@ -1,8 +1,9 @@
 """Pulumi's gRPC stubs without Pulumi's SDK, and the loop in which a plugin process lives.
 
-`import pulumi` costs about a second of processor time, which every `pulumi up` would pay once for the language host and once
-for each plugin. The generated stubs below it need only protobuf and gRPC, so the packages around them are entered here as bare
-namespaces. That is right only in a process that never runs a Pulumi program: the plugin and the language host.
+`import pulumi` costs about a second of processor time, which every `pulumi up` would pay once for the language host and
+once for each plugin. The generated stubs below it need only protobuf and gRPC, so the packages around them are entered
+here as bare namespaces. That is right only in a process that never runs a Pulumi program: the plugin and the language
+host.
 """
 
 from __future__ import annotations
@@ -43,13 +44,11 @@ def _enter_bare_packages() -> None:
         sys.modules[name] = module
 
 
-def serve(
-    register: Callable[[Any], None], workers: int, *, ignore_interrupt: bool, at_end: Callable[[], None] = lambda: None
-) -> None:
+def serve(register: Callable[[Any], None], workers: int, at_end: Callable[[], None] = lambda: None) -> None:
     """Serve until told to stop: `register(server)` adds the services; the port goes to stdout, as the engine expects.
 
-    Ends on SIGTERM, on SIGINT unless `ignore_interrupt`, and when the parent process is gone (an engine that was killed cannot
-    tell its plugins). A provider ignores Ctrl-C, because the engine asks it to cancel by name and then waits for its answers.
+    Ends on SIGINT, by which the engine asks a plugin to go (a person's Ctrl-C does not get here: plugins have process
+    groups of their own), on SIGTERM, and when the parent is gone: an engine that was killed cannot tell its plugins.
     """
     import grpc
 
@@ -57,9 +56,10 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    if ignore_interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    options = [("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES), ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES)]
+    options = [
+        ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+        ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
+    ]
     server = grpc.server(ThreadPoolExecutor(max_workers=workers), options=options)
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -27,7 +27,7 @@ _GO_FILES = ("go.mod", "go.sum", "tools.go")
 
 
 def install(home: Path, report: Callable[[str], None]) -> Path:
-    """Put the CLI and the scripts it needs into `<home>/bin`; does nothing when this very build is there. Returns the CLI.
+    """Put the CLI and the scripts it needs into `<home>/bin` unless this very build is there. Returns the CLI.
 
     Raises AirgapError when there is no Go, no space, or the build fails.
     """
@@ -65,7 +65,9 @@ def content_hash() -> str:
 def _go() -> str:
     go = shutil.which("go")
     if go is None:
-        raise AirgapError("the Pulumi CLI is built from its Go module, and there is no `go` on PATH", "install Go 1.26 or newer")
+        raise AirgapError(
+            "the Pulumi CLI is built from its Go module, and there is no `go` on PATH", "install Go 1.26 or newer"
+        )
     return go
 
 
@@ -81,7 +83,9 @@ def _check_space(folder: Path) -> None:
 def _run_with_news(command: list[str], report: Callable[[str], None]) -> None:
     started = time.monotonic()
     with tempfile.TemporaryFile(mode="w+") as log:
-        child = subprocess.Popen(command, cwd=_SOURCES, env=_variables(), stdout=log, stderr=subprocess.STDOUT, text=True)
+        child = subprocess.Popen(
+            command, cwd=_SOURCES, env=_variables(), stdout=log, stderr=subprocess.STDOUT, text=True
+        )
         try:
             while True:
                 try:
@@ -90,7 +94,9 @@ def _run_with_news(command: list[str], report: Callable[[str], None]) -> None:
                 except subprocess.TimeoutExpired:
                     elapsed = time.monotonic() - started
                     if elapsed > _BUILD_SECONDS:
-                        raise AirgapError(f"the build is not done after {elapsed:.0f} s", "see what else keeps the machine busy") from None
+                        raise AirgapError(
+                            f"the build is not done after {elapsed:.0f} s", "see what else keeps the machine busy"
+                        ) from None
                     report(f"still building the Pulumi CLI ({elapsed:.0f} s)")
         finally:
             if child.poll() is None:
@@ -100,7 +106,9 @@ def _run_with_news(command: list[str], report: Callable[[str], None]) -> None:
         lines = [line for line in log.read().splitlines() if line.strip() and not line.startswith("go: downloading")]
     if code != 0:
         last = lines[-1] if lines else f"exit code {code}"
-        raise AirgapError(f"the Pulumi CLI does not build: {last}", "check that the Go module proxy is reachable (go env GOPROXY)")
+        raise AirgapError(
+            f"the Pulumi CLI does not build: {last}", "check that the Go module proxy is reachable (go env GOPROXY)"
+        )
 
 
 def _variables() -> dict[str, str]:
@@ -111,11 +119,15 @@ def _variables() -> dict[str, str]:
 def _scripts(go: str, build: Path) -> list[Path]:
     """Copies of the scripts that the CLI looks for beside itself, from the same version of its SDK module."""
     command = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SDK_MODULE]
-    done = subprocess.run(command, cwd=_SOURCES, env=_variables(), capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=_SOURCES, env=_variables(), capture_output=True, text=True, timeout=300, check=False
+    )
     module = Path(done.stdout.strip())
     if done.returncode != 0 or not done.stdout.strip() or not module.is_dir():
         command = [go, "mod", "download", "-json", _SDK_MODULE]
-        raise AirgapError(f"the module {_SDK_MODULE} is not in Go's module cache", f"run `{' '.join(command)}` in airgap/cli")
+        raise AirgapError(
+            f"the module {_SDK_MODULE} is not in Go's module cache", f"run `{' '.join(command)}` in airgap/cli"
+        )
     copies = []
     for script in _SCRIPTS:
         source = module / script

@@ -14,7 +14,8 @@ from .resource import Resource
 from .schema import Field, Fields
 from .volume import Volume
 
-RESOURCES: dict[str, Resource] = {kind.token: kind for kind in (Container(), Network(), Volume(), RemoteImage())}
+_KINDS: tuple[Resource, ...] = (Container(), Network(), Volume(), RemoteImage())
+RESOURCES = {kind.token: kind for kind in _KINDS}
 
 _JSON_TYPES = {"string": "string", "duration": "string", "integer": "integer", "boolean": "boolean"}
 

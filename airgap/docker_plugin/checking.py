@@ -33,7 +33,9 @@ def check_fields(fields: Fields, inputs: Mapping[str, Any], prefix: str = "") ->
         path = f"{prefix}{name}"
         field = fields.get(name)
         if field is None:
-            failures.append(Failure(path, f"{path} is not an input of this resource; known are {', '.join(sorted(fields))}"))
+            failures.append(
+                Failure(path, f"{path} is not an input of this resource; known are {', '.join(sorted(fields))}")
+            )
         elif field.unsupported:
             failures.append(Failure(path, f"{path} is not carried out by this plugin: {field.unsupported}"))
         else:
@@ -115,7 +117,7 @@ class Naming:
 
 
 def with_name(inputs: dict[str, Any], old: Mapping[str, Any], naming: Naming) -> dict[str, Any] | Failure:
-    """The inputs with a name: the given one, else the one that was made earlier, else a new one from the engine's seed."""
+    """The inputs with a name: the given one, else the one made earlier, else a new one from the engine's seed."""
     if inputs.get("name") is not None:
         return inputs
     if naming.disabled:

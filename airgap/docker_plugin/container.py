@@ -31,7 +31,7 @@ class Container:
 
     token = "docker:index/container:Container"  # noqa: S105 - a type token
     fields = CONTAINER
-    computed = COMPUTED
+    computed: tuple[str, ...] = COMPUTED
     create_seconds = 600.0
     delete_seconds = 300.0
     auto_named = True
@@ -41,10 +41,14 @@ class Container:
         failures = _check_uploads(inputs.get("uploads"))
         plain = reveal(dict(inputs))
         if plain.get("attach") is True and plain.get("mustRun", True) is True:
-            reason = "attach waits for the container's end, so it cannot also be required to keep running: set mustRun to false"
+            reason = (
+                "attach waits for the container's end, so it cannot be required to keep running: set mustRun to false"
+            )
             failures.append(Failure("mustRun", reason))
         if plain.get("attach") is True and plain.get("rm") is True:
-            failures.append(Failure("rm", "with attach the exit code is read after the end, so rm cannot remove the container"))
+            failures.append(
+                Failure("rm", "with attach the exit code is read after the end, so rm cannot remove the container")
+            )
         for index, volume in enumerate(_items(plain.get("volumes"))):
             if not volume.get("containerPath") and not volume.get("fromContainer"):
                 path = f"volumes[{index}].containerPath"
@@ -78,7 +82,9 @@ class Container:
             _remove(engine, identity, volumes=True)
             raise
 
-    def read(self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Found | None:
+    def read(
+        self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]
+    ) -> Found | None:
         """What is there now; for an import `identity` may also be the container's name."""
         try:
             details = engine.api.inspect_container(identity)
@@ -180,7 +186,9 @@ def newer_inputs(fields: Mapping[str, Any], inputs: Mapping[str, Any], prefix: s
 def _create_problem(error: Exception, name: str) -> ResourceError | None:
     text = explanation(error)
     if "is already in use by container" in text:
-        return ResourceError(f"the name {name!r} is taken by a container that is not in this stack; remove it, or import it")
+        return ResourceError(
+            f"the name {name!r} is taken by a container that is not in this stack; remove it, or import it"
+        )
     return None
 
 
@@ -191,7 +199,9 @@ def _start(engine: Engine, identity: str) -> None:
         busy = _BUSY_PORT.search(explanation(error))
         if busy:
             place = busy["taken"] or busy["used"]
-            raise ResourceError(f"port {place} of the host is in use already; free it, or publish on another one") from error
+            raise ResourceError(
+                f"port {place} of the host is in use already; free it, or publish on another one"
+            ) from error
         raise
 
 
@@ -204,7 +214,7 @@ def _remove(engine: Engine, identity: str, *, volumes: bool) -> None:
 
 
 def _derived_swap(inputs: Mapping[str, Any], details: Mapping[str, Any]) -> int | None:
-    """The swap limit that the engine itself derives from a memory limit (twice as much), where it accounts for swap at all."""
+    """The swap limit that the engine derives from a memory limit (twice as much), where it accounts for swap."""
     live = details["HostConfig"].get("MemorySwap") or 0
     if live == -1:
         return -1

@@ -1,7 +1,8 @@
 """The inputs of `docker:index/container:Container` as pulumi-docker 5.2.0 has them.
 
-Replacement follows the official provider, with four exceptions: `healthcheck`, `init`, `rm` and `tmpfs`. The official one records
-a change of these without carrying it out (the engine cannot change them on a container that exists); here they replace.
+Replacement follows the official provider, with four exceptions: `healthcheck`, `init`, `rm` and `tmpfs`. The official
+one records a change of these without carrying it out, as the engine cannot change them on a container that exists; here
+they replace.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ CONTAINER: Fields = {
 }
 
 COMPUTED = (
-    "bridge", "command", "containerLogs", "entrypoints", "exitCode", "hostname", "image", "init", "ipcMode", "logDriver",
-    "networkDatas", "runtime", "securityOpts", "shmSize", "stopSignal", "stopTimeout",
+    "bridge", "command", "containerLogs", "entrypoints", "exitCode", "hostname", "image", "init", "ipcMode",
+    "logDriver", "networkDatas", "runtime", "securityOpts", "shmSize", "stopSignal", "stopTimeout",
 )  # fmt: skip
 """What the engine decides or adds: outputs that a preview of a new container does not know unless they are inputs."""

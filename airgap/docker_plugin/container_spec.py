@@ -25,7 +25,7 @@ def create_body(inputs: Mapping[str, Any]) -> dict[str, Any]:
         "Labels": labels_map(inputs.get("labels")),
         "HostConfig": _host_config(inputs),
     }
-    optional = {
+    optional: dict[str, Any] = {
         "Cmd": inputs.get("command"),
         "Entrypoint": inputs.get("entrypoints"),
         "StopSignal": inputs.get("stopSignal"),
@@ -70,8 +70,8 @@ def endpoint(network: Mapping[str, Any]) -> dict[str, Any]:
 def update_body(inputs: Mapping[str, Any], swap_without_wish: int | None) -> dict[str, Any]:
     """The update call's JSON: every limit that is given, and the restart policy.
 
-    `swap_without_wish` (bytes) goes along when `memorySwap` is not an input: the engine refuses to raise the memory limit above
-    the swap limit that it derived when the container was made.
+    `swap_without_wish` (bytes) goes along when `memorySwap` is not an input: the engine refuses to raise the memory
+    limit above the swap limit that it derived when the container was made.
     """
     body = limits(inputs)
     body["RestartPolicy"] = restart_policy(inputs)

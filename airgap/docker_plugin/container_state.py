@@ -10,6 +10,8 @@ from .container_spec import MEGABYTE
 from .schema import canonical, duration_text
 from .wire import reveal
 
+_ANYWHERE = "0.0.0.0"  # noqa: S104 - the engine's word for "on every address"
+
 
 def outputs(inputs: Mapping[str, Any], details: Mapping[str, Any], logs: str | None) -> dict[str, Any]:
     """The resource's state: the inputs, and what the engine decided or added."""
@@ -66,8 +68,8 @@ def network_datas(details: Mapping[str, Any]) -> list[dict[str, Any]]:
 def drift(inputs: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs that no longer say what is so, with what is so now; None stands for "no longer there".
 
-    Only what can be changed on a container that exists is looked at: all else is fixed when it is made, and a container made
-    anew by somebody else has another id, which counts as gone.
+    Only what can be changed on a container that exists is looked at: all else is fixed when it is made, and a container
+    made anew by somebody else has another id, which counts as gone.
     """
     plain = reveal(dict(inputs))
     found: dict[str, Any] = {}
@@ -135,8 +137,12 @@ def _networks(inputs: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str
 
 def _published(port: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
     """A port of the inputs, with the port that the engine chose where the inputs left it open."""
-    bindings = (details["NetworkSettings"].get("Ports") or {}).get(f"{port['internal']}/{port.get('protocol') or 'tcp'}")
-    chosen = next((int(item["HostPort"]) for item in bindings or [] if item["HostIp"] == port.get("ip", "0.0.0.0")), None)  # noqa: S104
+    bindings = (details["NetworkSettings"].get("Ports") or {}).get(
+        f"{port['internal']}/{port.get('protocol') or 'tcp'}"
+    )
+    chosen = next(
+        (int(item["HostPort"]) for item in bindings or [] if item["HostIp"] == port.get("ip", _ANYWHERE)), None
+    )
     return {**port, "external": port.get("external") or chosen} if port.get("external") or chosen else dict(port)
 
 
@@ -151,11 +157,15 @@ def _healthcheck(check: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def imported_inputs(details: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs that would make this container: what it has beyond its image's own configuration and the engine's defaults."""
+    """Inputs that would make this container: what it has beyond its image's configuration and the engine's defaults."""
     config, host, base = details["Config"], details["HostConfig"], image.get("Config") or {}
     policy = host.get("NetworkMode") or "default"
     networks = details["NetworkSettings"].get("Networks") or {}
-    own = {key: value for key, value in (config.get("Labels") or {}).items() if (base.get("Labels") or {}).get(key) != value}
+    own = {
+        key: value
+        for key, value in (config.get("Labels") or {}).items()
+        if (base.get("Labels") or {}).get(key) != value
+    }
     short_id = details["Id"][:12]
     values: dict[str, Any] = {
         **{name: value for name, value in _mutable(details).items() if name != "memorySwap"},
@@ -208,7 +218,11 @@ def _imported_ports(bindings: Mapping[str, Any]) -> list[dict[str, Any]]:
     for key, outside in sorted(bindings.items()):
         number, _, protocol = key.partition("/")
         for item in outside or []:
-            port: dict[str, Any] = {"internal": int(number), "protocol": protocol, "ip": item.get("HostIp") or "0.0.0.0"}  # noqa: S104
+            port: dict[str, Any] = {
+                "internal": int(number),
+                "protocol": protocol,
+                "ip": item.get("HostIp") or _ANYWHERE,
+            }
             if item.get("HostPort"):
                 port["external"] = int(item["HostPort"])
             ports.append(port)

@@ -24,7 +24,7 @@ class Difference:
 def difference(
     fields: Fields, old: Mapping[str, Any], new: Mapping[str, Any], ignored: Collection[str] = ()
 ) -> Difference:
-    """Compare two sets of inputs by meaning. A value that is not known yet counts as changed, as the official provider has it."""
+    """Compare two sets of inputs by meaning. A value not known yet counts as changed, as with the official provider."""
     changes: dict[str, Change] = {}
     replaces = set()
     for name, spec in fields.items():
@@ -36,7 +36,6 @@ def difference(
         changes[name] = "add" if before is None else "delete" if after is None else "update"
         if spec.replace or (after is None and spec.removal_replaces):
             replaces.add(name)
-    # Two resources of the engine cannot have one name at a time, so a replacement that keeps its name goes in the other order.
+    # Two resources of the engine cannot have one name at a time: a replacement that keeps its name deletes first.
     same_name = old.get("name") is not None and reveal(old.get("name")) == reveal(new.get("name"))
     return Difference(changes, frozenset(replaces), bool(replaces) and same_name)
-

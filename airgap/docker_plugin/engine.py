@@ -30,7 +30,7 @@ class Settings:
     check_daemon: bool = True
 
     def address(self) -> str:
-        """The engine's address by the same order as the docker command: provider input, then DOCKER_HOST, then the default."""
+        """The engine's address in the docker command's order: provider input, then DOCKER_HOST, then the default."""
         return self.host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
@@ -65,7 +65,7 @@ class Engine:
         self._local = threading.local()
 
     def ping(self) -> None:
-        """Raises ResourceError with one clear line when a local engine does not answer; remote ones are found out at first use."""
+        """Raises ResourceError when a local engine does not answer; remote ones are found out at first use."""
         address = self.settings.address()
         if self.settings.context or not address.startswith("unix://"):
             return
@@ -99,7 +99,11 @@ class Engine:
                 raise ResourceError(f"there is no docker context {self.settings.context!r}")
             return docker.APIClient(base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=120)
         address = self.settings.address()
-        folder = self.settings.cert_path or (os.environ.get("DOCKER_TLS_VERIFY") and os.environ.get("DOCKER_CERT_PATH")) or ""
+        folder = (
+            self.settings.cert_path
+            or (os.environ.get("DOCKER_TLS_VERIFY") and os.environ.get("DOCKER_CERT_PATH"))
+            or ""
+        )
         tls: Any = False
         if folder and not address.startswith("unix://"):
             pair = (f"{folder}/cert.pem", f"{folder}/key.pem")

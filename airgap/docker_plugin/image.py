@@ -41,7 +41,9 @@ class RemoteImage:
         """Take the local image, else pull it."""
         return _found(find_or_pull(engine, inputs["name"], inputs.get("platform")), inputs)
 
-    def read(self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Found | None:
+    def read(
+        self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]
+    ) -> Found | None:
         """The image that has the name now. An import gives the name as id."""
         known = inputs if inputs is not None else {"name": identity}
         details = _inspect(engine, known["name"])
@@ -82,7 +84,8 @@ def find_or_pull(engine: Engine, name: str, platform: str | None) -> Mapping[str
     except Exception as error:
         why = explanation(error).splitlines()[0]
         raise ResourceError(
-            f"the image {name} is not on this engine and cannot be pulled ({why}); build or load it there, or correct the name"
+            f"the image {name} is not on this engine and cannot be pulled ({why}); "
+            "build or load it there, or correct the name"
         ) from error
     details = _inspect(engine, name)
     if details is None:
@@ -92,12 +95,16 @@ def find_or_pull(engine: Engine, name: str, platform: str | None) -> Mapping[str
 
 def _pull(engine: Engine, name: str, platform: str | None) -> None:
     registry, _, rest = name.partition("/")
-    login = dict(engine.settings.registries.get(registry if rest and ("." in registry or ":" in registry) else "docker.io", {}))
+    login = dict(
+        engine.settings.registries.get(registry if rest and ("." in registry or ":" in registry) else "docker.io", {})
+    )
     reference, _, digest = name.partition("@")
     last = reference.rpartition("/")[2]
     tag = digest or (last.partition(":")[2] or "latest")
     repository = reference if digest or ":" not in last else reference.rpartition(":")[0]
-    for line in engine.api.pull(repository, tag=tag, stream=True, decode=True, auth_config=login or None, platform=platform):
+    for line in engine.api.pull(
+        repository, tag=tag, stream=True, decode=True, auth_config=login or None, platform=platform
+    ):
         if line.get("error"):
             raise ResourceError(str(line["error"]))
 

@@ -88,14 +88,18 @@ class Network:
         except Exception as error:
             if "already exists" in explanation(error):
                 name = inputs["name"]
-                raise ResourceError(f"a network {name!r} exists that is not in this stack; remove it, or import it") from error
+                raise ResourceError(
+                    f"a network {name!r} exists that is not in this stack; remove it, or import it"
+                ) from error
             raise
         found = self.read(engine, made["Id"], inputs, {})
         if found is None:
             raise ResourceError(f"the network {inputs['name']!r} was gone as soon as it was made")
         return found
 
-    def read(self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Found | None:
+    def read(
+        self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]
+    ) -> Found | None:
         """What is there now; for an import `identity` may also be the name."""
         try:
             details = engine.api.inspect_network(identity)
@@ -105,7 +109,9 @@ class Network:
             raise
         live = _live(details)
         if inputs is None:
-            imported = {name: value for name, value in live.items() if name in NETWORK and value not in ("", [], {}, False)}
+            imported = {
+                name: value for name, value in live.items() if name in NETWORK and value not in ("", [], {}, False)
+            }
             return Found(details["Id"], live, imported)
         return Found(details["Id"], {**inputs, **live})
 
@@ -149,7 +155,12 @@ def _live(details: Mapping[str, Any]) -> dict[str, Any]:
     labels = details.get("Labels") or {}
     configs = []
     for item in ipam.get("Config") or []:
-        names = (("Subnet", "subnet"), ("Gateway", "gateway"), ("IPRange", "ipRange"), ("AuxiliaryAddresses", "auxAddress"))
+        names = (
+            ("Subnet", "subnet"),
+            ("Gateway", "gateway"),
+            ("IPRange", "ipRange"),
+            ("AuxiliaryAddresses", "auxAddress"),
+        )
         configs.append({name: item[key] for key, name in names if item.get(key)})
     return {
         "name": details["Name"],

@@ -36,7 +36,9 @@ class Resource(Protocol):
     def create(self, engine: Engine, inputs: Mapping[str, Any], operation: Operation) -> Found:
         """Make it. Raises ResourceError and leaves nothing half-made."""
 
-    def read(self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Found | None:
+    def read(
+        self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]
+    ) -> Found | None:
         """What is there now, or None when it is gone. Without inputs (import) the drift is the full set of inputs."""
 
     def update(

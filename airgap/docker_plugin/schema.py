@@ -1,4 +1,4 @@
-"""A small language for the properties of a resource: their kinds, defaults, and whether a change replaces the resource."""
+"""A small language for the properties of a resource: their kinds, defaults, and whether a change replaces it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Kind = Literal["string", "integer", "boolean", "duration", "strings", "set", "ma
 class Field:
     """One property.
 
-    `replace`: a change makes a new resource. `removal_replaces`: taking the property away does, because the engine can set
-    such a limit in place but not lift it. `since`: the engine API that the property needs. `unsupported`: why this plugin does
-    not carry the property out, although the official schema has it.
+    `replace`: a change makes a new resource. `removal_replaces`: taking the property away does, because the engine can
+    set such a limit in place but not lift it. `since`: the engine API that the property needs. `unsupported`: why this
+    plugin does not carry the property out, although the official schema has it.
     """
 
     kind: Kind
@@ -64,7 +64,7 @@ def duration_text(value: int) -> str:
 
 
 def canonical(field: Field, value: Any) -> Any:
-    """A form of `value` in which equal meaning is equal value: defaults filled in, empty is absent, order of sets gone."""
+    """A form of `value` in which equal meaning is equal value: defaults in, empty is absent, order of sets gone."""
     value = reveal(value)
     if value is UNKNOWN:
         return UNKNOWN

@@ -1,7 +1,7 @@
 """The plugin's gRPC face: Pulumi's ResourceProvider service over the kinds in `catalogue`.
 
-It speaks the protocol directly instead of through `pulumi.provider.experimental`, for two reasons: that layer puts a Python
-traceback into every error message, and importing it costs every `pulumi up` a second.
+It speaks the protocol directly instead of through `pulumi.provider.experimental`, for two reasons: that layer puts a
+Python traceback into every error message, and importing it costs every `pulumi up` a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ from .checking import DEFAULTS, Failure, Naming, check_fields, strip_bookkeeping
 from .diffing import Difference, difference
 from .engine import Engine, Operation, ResourceError, Settings, plain_errors
 from .resource import Found, Resource
-from .wire import UNKNOWN, Secret, UnsupportedValueError, decode_map, encode_map, has_secret, has_unknown, reveal, secret_texts
+from .wire import (
+    UNKNOWN,
+    Secret,
+    UnsupportedValueError,
+    decode_map,
+    encode_map,
+    has_secret,
+    has_unknown,
+    reveal,
+    secret_texts,
+)
 
 provider_pb2 = stubs("provider_pb2")
 _WORKERS = 64
@@ -65,7 +75,9 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Another engine means other resources: a changed address replaces."""
         with _answering(context, request.news):
-            old = configuration.structured(decode_map(request.old_inputs if request.old_inputs.fields else request.olds))
+            old = configuration.structured(
+                decode_map(request.old_inputs if request.old_inputs.fields else request.olds)
+            )
             new = configuration.structured(decode_map(request.news))
             result = difference(configuration.PROVIDER, old, new, request.ignoreChanges)
         moved = [name for name in ("host", "context") if name in result.changes and not has_unknown(new.get(name))]
@@ -120,7 +132,7 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
             wished = strip_bookkeeping(inputs)
             response = provider_pb2.CreateResponse()
             if request.preview:
-                encode_map(response.properties, {**{name: UNKNOWN for name in kind.computed}, **wished})
+                encode_map(response.properties, {**dict.fromkeys(kind.computed, UNKNOWN), **wished})
                 return response
             operation = Operation(request.timeout or kind.create_seconds, self._cancelled)
             found = kind.create(self._engine, reveal(wished), operation)
@@ -174,7 +186,9 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         """No function is served here."""
-        return _refuse(context, f"the function {request.tok} is not served by this plugin; install the official docker plugin")
+        return _refuse(
+            context, f"the function {request.tok} is not served by this plugin; install the official docker plugin"
+        )
 
     def _address(self) -> str:
         return self._engine.settings.context or self._engine.settings.address()
@@ -192,7 +206,7 @@ def _answering(context: Any, values: Any, address: str = "") -> Iterator[None]:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except ResourceError as error:
         context.abort(grpc.StatusCode.UNKNOWN, _redacted(str(error), values))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, the engine must be told
         context.abort(grpc.StatusCode.INTERNAL, _redacted(f"{type(error).__name__}: {error}", values))
 
 
@@ -213,7 +227,9 @@ def _kind(urn: str) -> Resource:
     kind = RESOURCES.get(token)
     if kind is None:
         served = ", ".join(RESOURCES)
-        raise ResourceError(f"{token} is not served by this plugin (it serves {served}); install the official docker plugin")
+        raise ResourceError(
+            f"{token} is not served by this plugin (it serves {served}); install the official docker plugin"
+        )
     return kind
 
 
@@ -290,7 +306,7 @@ def _diff_response(result: Difference) -> Any:
 def main() -> None:
     """Run the plugin until the engine is done with it."""
     add: Callable[..., None] = stubs("provider_pb2_grpc").add_ResourceProviderServicer_to_server
-    serve(lambda server: add(DockerProvider(), server), _WORKERS, ignore_interrupt=True)
+    serve(lambda server: add(DockerProvider(), server), _WORKERS)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class Volume:
     def create(self, engine: Engine, inputs: Mapping[str, Any], operation: Operation) -> Found:
         """Make it, or take one that is there already and is as asked for, which keeps its data.
 
-        One that is there with other labels or another driver is refused: the engine would keep it as it is without a word, and
-        the next deployment would replace it, with its data.
+        One that is there with other labels or another driver is refused: the engine would keep it as it is without a
+        word, and the next deployment would replace it, with its data.
         """
         there = _inspect(engine, inputs["name"])
         if there is not None:
@@ -61,7 +61,9 @@ class Volume:
         made = api._result(api._post_json(api._url("/volumes/create"), data=body), True)
         return Found(made["Name"], {**inputs, **_live(made)})
 
-    def read(self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Found | None:
+    def read(
+        self, engine: Engine, identity: str, inputs: Mapping[str, Any] | None, state: Mapping[str, Any]
+    ) -> Found | None:
         """What is there now under the name."""
         details = _inspect(engine, identity)
         if details is None:

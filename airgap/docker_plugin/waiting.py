@@ -17,7 +17,7 @@ _LOG_LINES = 20
 def settle(engine: Engine, identity: str, inputs: Mapping[str, Any], operation: Operation) -> None:
     """Wait as the inputs ask for after a start.
 
-    Raises ResourceError when the container ends although it must run, is unhealthy, or is not healthy within `waitTimeout`.
+    Raises ResourceError when it ends although it must run, is unhealthy, or is not healthy within `waitTimeout`.
     """
     if inputs.get("attach"):
         _until_ended(engine, identity, operation)
@@ -45,14 +45,17 @@ def _until_healthy(engine: Engine, identity: str, inputs: Mapping[str, Any], ope
         if health is None:
             raise ResourceError("wait is set, but neither the container nor its image has a healthcheck")
         if not state["Running"] and not state.get("Restarting"):
-            raise ResourceError(f"the container ended with exit code {state['ExitCode']}{last_words(engine, identity, health)}")
+            raise ResourceError(
+                f"the container ended with exit code {state['ExitCode']}{last_words(engine, identity, health)}"
+            )
         if health["Status"] == "healthy":
             return
         if health["Status"] == "unhealthy":
             raise ResourceError(f"the container is unhealthy{last_words(engine, identity, health)}")
         if time.monotonic() >= end:
             raise ResourceError(
-                f"the container is not healthy after {allowed:.0f} s (waitTimeout){last_words(engine, identity, health)}"
+                f"the container is not healthy after {allowed:.0f} s (waitTimeout)"
+                f"{last_words(engine, identity, health)}"
             )
         operation.pause(_LOOK_SECONDS)
 

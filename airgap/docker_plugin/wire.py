@@ -1,7 +1,7 @@
 """Property values as Pulumi sends them, turned into plain Python and back.
 
-Plain means `str`, `bool`, `int`, `float`, `list`, `dict`, `None`; a value that is not known yet is `UNKNOWN`; a secret one is
-wrapped in `Secret` until `reveal` takes the wrapping off.
+Plain means `str`, `bool`, `int`, `float`, `list`, `dict`, `None`; a value that is not known yet is `UNKNOWN`; a secret
+one is wrapped in `Secret` until `reveal` takes the wrapping off.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""`pulumi-language-python` served from Python: it runs Pulumi programs and policy packs in their virtual environments."""
+"""`pulumi-language-python` served from Python: runs Pulumi programs and policy packs in their virtual environments."""
 
 VERSION = "3.250.0"

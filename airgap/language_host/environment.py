@@ -43,7 +43,7 @@ class Environment:
 
 
 def of_project(info: Any) -> Environment:
-    """The environment named by the runtime option `virtualenv`, which is relative to the project's folder; else our own.
+    """The environment named by the runtime option `virtualenv`, relative to the project's folder; else our own.
 
     Raises EnvironmentProblem when there is none at the named place.
     """
@@ -62,14 +62,18 @@ def of_project(info: Any) -> Environment:
 
 def options(info: Any) -> dict[str, Any]:
     """The runtime options of a project or policy pack."""
-    return {key: value.string_value for key, value in info.options.fields.items() if value.WhichOneof("kind") == "string_value"}
+    return {
+        key: value.string_value
+        for key, value in info.options.fields.items()
+        if value.WhichOneof("kind") == "string_value"
+    }
 
 
 def resource_plugins(environment: Environment, home: Path) -> Iterator[tuple[str, str]]:
     """Name and version of the provider plugins that installed SDKs ask for, as far as they are in `home/plugins`.
 
-    The engine downloads at once what is named here and not there, for every installed SDK, used or not. One that is not named
-    is looked for when a program first makes a resource of it.
+    The engine downloads at once what is named here and not there, for every installed SDK, used or not. One that is not
+    named is looked for when a program first makes a resource of it.
     """
     for folder in environment.site_packages():
         for description in folder.glob("*/pulumi-plugin.json"):
@@ -88,7 +92,9 @@ def installed(environment: Environment) -> list[tuple[str, str]]:
     import importlib.metadata as metadata
 
     places = [str(folder) for folder in environment.site_packages()]
-    found = {item.metadata["Name"]: item.version for item in metadata.distributions(path=places) if item.metadata["Name"]}
+    found = {
+        item.metadata["Name"]: item.version for item in metadata.distributions(path=places) if item.metadata["Name"]
+    }
     return sorted(found.items(), key=lambda pair: pair[0].lower())
 
 

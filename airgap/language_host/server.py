@@ -81,7 +81,9 @@ class PythonHost(stubs("language_pb2_grpc").LanguageRuntimeServicer):  # type: i
         try:
             code = self._children.run(self._program_command(environment, request), request.pwd, variables)
         except OSError as error:
-            return language_pb2.RunResponse(error=f"problem executing program (could not run language executor): {error}")
+            return language_pb2.RunResponse(
+                error=f"problem executing program (could not run language executor): {error}"
+            )
         if code == 0:
             return language_pb2.RunResponse()
         if code == _MESSAGE_WAS_SHOWN:
@@ -125,7 +127,7 @@ class PythonHost(stubs("language_pb2_grpc").LanguageRuntimeServicer):  # type: i
             yield language_pb2.RunPluginResponse(**{name: value})
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
-        """Make the virtual environment if the project names one that is not there, and install requirements.txt into it."""
+        """Make the virtual environment if the project names a missing one, and install requirements.txt into it."""
         try:
             environment = of_project(request.info)
         except EnvironmentProblem:
@@ -142,11 +144,11 @@ class PythonHost(stubs("language_pb2_grpc").LanguageRuntimeServicer):  # type: i
         for name, value in self._children.stream(command, folder, dict(os.environ)):
             if name != "exitcode":
                 yield language_pb2.InstallDependenciesResponse(**{name: value})
-            elif value != 0:
+            elif isinstance(value, int) and value != 0:
                 context.abort(grpc.StatusCode.UNKNOWN, f"{' '.join(command[1:4])} failed with exit code {value}")
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """What is installed for the project; without transitive ones only what requirements.txt names, where there is one."""
+        """What is installed for the project; without transitive ones only what requirements.txt names."""
         environment = _environment(request.info)
         named = None if request.transitiveDependencies else mentioned(Path(request.info.root_directory))
         found = [
@@ -202,7 +204,7 @@ def main() -> None:
     address = next((item for item in reversed(rest) if not item.startswith("-")), "")
     host = PythonHost(arguments.executor, address)
     add = stubs("language_pb2_grpc").add_LanguageRuntimeServicer_to_server
-    serve(lambda server: add(host, server), _WORKERS, ignore_interrupt=False, at_end=host.close)
+    serve(lambda server: add(host, server), _WORKERS, at_end=host.close)
 
 
 if __name__ == "__main__":
