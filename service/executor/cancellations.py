@@ -7,7 +7,7 @@ reacts at once, whichever that is, and a message missed while disconnected costs
 """
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 from aiokafka.errors import KafkaError
 
@@ -36,6 +36,7 @@ class CancellationListener:
         self._active = active
         self._pulse = pulse
         self._topic = settings.kafka_cancellation_topic
+        metrics.show_topic(self._topic)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen until told to stop; outages of Kafka are sat out."""
@@ -52,7 +53,7 @@ class CancellationListener:
 
     async def _listen(self, stopping: asyncio.Event, backoff: Backoff) -> None:
         consumer = create_consumer(
-            self._settings, topics=[self._topic], group=cast(str, None), client_id=self._settings.executor_id
+            self._settings, topics=[self._topic], group=None, client_id=self._settings.executor_id
         )
         try:
             async with asyncio.timeout(START_SECONDS):

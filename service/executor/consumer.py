@@ -51,6 +51,7 @@ class ExecutionConsumer:
         self._group = group
         self._topic = settings.kafka_execution_topic
         self._held: deque[_Received] = deque()
+        metrics.show_topic(self._topic)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until told to stop, with a new consumer whenever one fails or falls silent."""

@@ -11,3 +11,12 @@ DUPLICATES = Counter("kafka_messages_ignored_total", "Messages whose run needed 
 LEASES_LOST = Counter("executor_leases_lost_total", "Runs that another executor took over")
 RECLAIMED = Counter("executor_runs_reclaimed_total", "Runs claimed without a message", ["reason"])
 STEP_ATTEMPTS = Counter("workflow_step_attempts_total", "Attempts of steps", ["kind", "outcome"])
+
+for _reason in ("lease-expired", "message-late"):
+    RECLAIMED.labels(_reason)
+
+
+def show_topic(topic: str) -> None:
+    """Begin the topic's series at 0: an increase from nothing is not seen by ``increase()``."""
+    for counter in (CONSUMER_RESTARTS, UNDECODABLE, DUPLICATES):
+        counter.labels(topic)

@@ -40,6 +40,10 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
     pulse = Pulse()
     producer = BoundedProducer(settings, client_id="workflow-relay")
     relay_metrics.LEADER.set(0)
+    for topic in (settings.kafka_execution_topic, settings.kafka_cancellation_topic):
+        # A series that begins with its first increase hides that increase from increase().
+        metrics.OUTBOX_RELAYED.labels(topic)
+        relay_metrics.UNDELIVERABLE.labels(topic)
     async with serve_health(settings, pulse.problems):
         work = asyncio.create_task(_relay_again_and_again(settings, producer, stopping, pulse), name="relay")
         stop = asyncio.create_task(stopping.wait())
