@@ -8,7 +8,7 @@ import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
-import infra.__main__ as program
+from infra import program
 from stacks.load import parse_stack
 from stacks.model import PROJECT
 

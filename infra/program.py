@@ -1,4 +1,4 @@
-"""The Pulumi program: what is deployed, in the order in which it depends on one another."""
+"""What is deployed, in the order in which it depends on one another."""
 
 import pulumi
 
@@ -14,7 +14,6 @@ from infra.generated_secrets import Secrets
 from infra.targets.docker import DockerTarget
 from infra.targets.docker_images import why_unavailable
 from stacks.errors import StackError
-from stacks.load import load_stack_of_program
 from stacks.model import Stack
 
 
@@ -82,7 +81,3 @@ def export(stack: Stack, placed: list[Placed], missing: dict[str, str], secrets:
     pulumi.export("network", stack.docker.network)
     pulumi.export("adminUsername", stack.authentication.admin_username)
     pulumi.export("adminPassword", secrets.admin)
-
-
-if __name__ == "__main__":
-    deploy(load_stack_of_program(pulumi.get_stack()))
