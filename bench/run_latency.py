@@ -5,8 +5,8 @@
 Makes a workflow of three noop steps, executes it again and again, one run at a time, and polls each run tightly. Two
 figures come of it: what a caller sees (request sent -> ``completed`` read, polling included) and what the server wrote
 (``created_at`` -> ``finished_at``). Credentials come from the environment: ``WORKFLOW_PASSWORD`` (user
-``WORKFLOW_USERNAME``, default ``admin``) or ``WORKFLOW_API_KEY``, each also as ``..._FILE``. The workflow (``bench-...``) stays, because
-its runs do; its agent is removed.
+``WORKFLOW_USERNAME``, default ``admin``) or ``WORKFLOW_API_KEY``, each also as ``..._FILE``. The workflow
+(``bench-...``) stays, because its runs do; its agent is removed.
 """
 
 import argparse

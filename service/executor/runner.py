@@ -21,7 +21,7 @@ MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
 
 _CANCEL_SECONDS = 5.0
-_PROBLEM = "urn:workflow-platform:problem:"
+_PROBLEM = "urn:problem:workflow-management:"
 
 log = get_logger(__name__)
 
