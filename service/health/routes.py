@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from service.auth.access import PUBLIC, GuardedRouter
 from service.health.readiness import Connection
 from service.platform import metrics
+from service.platform.database import measure_pool
 from service.platform.problems import ProblemError
 
 router = GuardedRouter(tags=["health"])
@@ -61,4 +62,5 @@ async def show_metrics(request: Request) -> Response:
     """The metrics of all worker processes in Prometheus' text format."""
     if not request.app.state.service.settings.enable_metrics:
         raise ProblemError(404, "not-found", "Metrics are switched off here.")
+    measure_pool(request.app.state.service.engine)
     return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

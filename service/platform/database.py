@@ -124,25 +124,27 @@ def _replace_dead_connections(engine: AsyncEngine) -> None:
 
 def _count_connections(engine: AsyncEngine, size: int) -> None:
     """Keep the pool's gauges true by its events: gauges of several processes cannot be computed on demand."""
-    pool = engine.sync_engine.pool
-    if not isinstance(pool, QueuePool):
-        raise TypeError(f"the pool is a {type(pool).__name__}, which cannot be measured")
-
-    def show(checked_out: int) -> None:
-        metrics.DB_POOL_CHECKED_OUT.set(checked_out)
-        metrics.DB_POOL_OVERFLOW.set(max(0, checked_out - size))
-
     metrics.DB_POOL_SIZE.set(size)
-    show(0)
+    measure_pool(engine)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def lent(_connection: Any, _record: Any, _proxy: Any) -> None:
-        show(pool.checkedout())
+        measure_pool(engine)
 
     @event.listens_for(engine.sync_engine, "checkin")
     def returned(_connection: Any, _record: Any) -> None:
         # The event comes before the pool counts the connection as returned.
-        show(max(0, pool.checkedout() - 1))
+        measure_pool(engine, returning=1)
+
+
+def measure_pool(engine: AsyncEngine, *, returning: int = 0) -> None:
+    """Set the gauges to the pool's state; ``returning`` connections are on their way back and do not count."""
+    pool = engine.sync_engine.pool
+    if not isinstance(pool, QueuePool):
+        raise TypeError(f"the pool is a {type(pool).__name__}, which cannot be measured")
+    checked_out = max(0, pool.checkedout() - returning)
+    metrics.DB_POOL_CHECKED_OUT.set(checked_out)
+    metrics.DB_POOL_OVERFLOW.set(max(0, checked_out - pool.size()))
 
 
 @asynccontextmanager

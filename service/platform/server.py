@@ -1,5 +1,9 @@
 """Serves the API with uvicorn, in one process or several."""
 
+import signal
+import sys
+from types import FrameType
+
 import uvicorn
 
 from service.platform.logging import configure_logging
@@ -9,9 +13,16 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than a proxy keeps an idle connection, so that the proxy is the one that closes it."""
 
 
+def _end_well(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
 def run(settings: Settings) -> int:
     """Serve until a signal stops it; requests under way get GRACEFUL_SHUTDOWN_SECONDS. Returns the exit code."""
     configure_logging(settings)
+    # After its orderly stop uvicorn raises the signal once more, for whoever handled it before; by default that would
+    # make an orderly stop look like a kill.
+    signal.signal(signal.SIGTERM, _end_well)
     try:
         uvicorn.run(
             "service.app:create_app",
