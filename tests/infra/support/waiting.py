@@ -8,8 +8,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+class NotYet:
+    """An answer that means "go on waiting" and says what was seen instead."""
+
+    def __init__(self, seen: object) -> None:
+        self.seen = seen
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"{self.seen}"
+
+
 def eventually(
-    check: Callable[[], T],
+    check: Callable[[], T | NotYet],
     timeout: float,
     what: str = "the condition",
     interval: float = 0.1,
@@ -27,7 +40,7 @@ def eventually(
         last: object
         try:
             answer = check()
-            if answer:
+            if answer and not isinstance(answer, NotYet):
                 return answer
             last = answer
         except tolerate as error:

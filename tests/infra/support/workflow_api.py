@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.infra.support.waiting import eventually
+from tests.infra.support.waiting import NotYet, eventually
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 LONGEST_THROTTLE = 65.0  # seconds; one full window of the documented rate limit
@@ -80,9 +80,9 @@ class WorkflowApi:
     def finished(self, run_id: str, timeout: float = 20.0) -> dict[str, Any]:
         """The run once it has ended, whichever way; AssertionError after `timeout` seconds."""
 
-        def ended() -> dict[str, Any] | None:
+        def ended() -> dict[str, Any] | NotYet:
             run = self.run(run_id)
-            return run if run["status"] in FINAL else None
+            return run if run["status"] in FINAL else NotYet(f"it is {run['status']}, attempt {run['attempt']}")
 
         return eventually(ended, timeout, f"the end of run {run_id}", interval=0.05)
 

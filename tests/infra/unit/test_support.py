@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.infra.support import exposition, stack_outputs
-from tests.infra.support.waiting import eventually
+from tests.infra.support.waiting import NotYet, eventually
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -44,20 +44,9 @@ def test_eventually_answers_as_soon_as_the_check_holds() -> None:
 
 def test_eventually_is_bounded_and_tells_what_it_saw() -> None:
     begun = time.monotonic()
-    with pytest.raises(AssertionError, match=r"the run did not come true within 0\.05 s; last seen: 'queued'"):
-        eventually(lambda: "queued" if time.monotonic() < 0 else _say("queued"), timeout=0.05, what="the run")
+    with pytest.raises(AssertionError, match=r"the run did not come true within 0\.05 s; last seen: it is queued"):
+        eventually(lambda: NotYet("it is queued"), timeout=0.05, what="the run")
     assert time.monotonic() - begun < 2
-
-
-def _say(text: str) -> Any:
-    class Falsy:
-        def __bool__(self) -> bool:
-            return False
-
-        def __repr__(self) -> str:
-            return repr(text)
-
-    return Falsy()
 
 
 def test_eventually_takes_tolerated_errors_as_not_yet() -> None:

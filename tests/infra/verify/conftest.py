@@ -1,6 +1,8 @@
 """Fixtures of the live verification: everything starts from the outputs of one deployed stack."""
 
+import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -217,22 +219,41 @@ def metrics(root: httpx.Client) -> Callable[[], exposition.Metrics]:
 @pytest.fixture(scope="session")
 def program_metrics(
     outputs: stack_outputs.StackOutputs,
-    host: Callable[[str], Host],
+    in_api: Callable[..., str],
     environment: Callable[[str], dict[str, str]],
-    metrics: Callable[[], exposition.Metrics],
 ) -> Callable[..., float]:
-    """The sum of a metric over all programs of the service, read from each of them."""
-    ask = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=5).read().decode())"
+    """The sum of a metric over all programs of the service, read from each of them inside the network."""
+    ask = (
+        "import json, sys, urllib.request as r;"
+        "print(json.dumps([r.urlopen(url, timeout=5).read().decode() for url in sys.argv[1:]]))"
+    )
+    ports = {part: environment(part).get("WORKER_HTTP_PORT", "8001") for part in outputs.programs}
+    ports["api"] = environment("api").get("API_PORT", "8000")
+    urls = [f"http://{part}:{port}/metrics" for part, port in ports.items()]
 
     def total(name: str, **labels: str) -> float:
-        scraped = [metrics()]
-        for part in outputs.programs.keys() - {"api"}:
-            port = environment(part).get("WORKER_HTTP_PORT", "8001")
-            text = host(part).check_output("python -c %s %s", ask, f"http://localhost:{port}/metrics")
-            scraped.append(exposition.parse(text))
-        return sum(each.total(name, **labels) for each in scraped)
+        return sum(exposition.parse(text).total(name, **labels) for text in json.loads(in_api(ask, *urls)))
 
     return total
+
+
+@pytest.fixture(scope="session")
+def connections(outputs: stack_outputs.StackOutputs, host: Callable[[str], Host]) -> dict[str, dict[str, str]]:
+    """What each program of the service says when it tries its database and its Kafka; empty where they answer."""
+    script = (
+        "import contextlib, io, json; from service.cli import main\n"
+        "said = {}\n"
+        "for part in ('database', 'kafka'):\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.redirect_stdout(io.StringIO()):\n"
+        "        said[part] = '' if main(['check', part]) == 0 else err.getvalue() or 'failed'\n"
+        "print(json.dumps(said))"
+    )
+
+    def ask(part: str) -> dict[str, str]:
+        return dict(json.loads(host(part).check_output("python -c %s", script)))
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(outputs.programs, pool.map(ask, outputs.programs), strict=True))
 
 
 @pytest.fixture(scope="session")

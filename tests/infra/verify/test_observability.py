@@ -28,7 +28,8 @@ INFRASTRUCTURE = {
     "disk I/O": "node_disk_io_time_seconds_total",
     "network I/O": "node_network_receive_bytes_total",
     "PostgreSQL connections": "pg_stat_database_numbackends",
-    "Kafka": "kafka_server_messagesin_total",
+    "Kafka lag": "kafka_consumer_lag",
+    "Kafka messages": "kafka_server_messagesin_total",
 }
 DOCUMENTED_SEVERITIES = {"critical": 5, "warning": 4}
 
