@@ -28,13 +28,9 @@ def build_failure(name: str, step: str, message: str, output: list[str]) -> Imag
     tail = [line for line in output if line.strip()][-_LAST_LINES:]
     said = "\n".join([*output, message])
     lines = "".join(f"\n    {line}" for line in tail)
-    where = (
-        f"Building image '{name}' failed at {step}" if step else f"Building image '{name}' failed before its first step"
-    )
-    return ImageBuildError(
-        f"Building image '{name}' failed at {where}: {message.rstrip('.')}.{lines}",
-        _mend(name, said, started=bool(tail)),
-    )
+    where = step or "the beginning, before its first step"
+    reason = f"Building image '{name}' failed at {where}: {message.rstrip('.')}.{lines}"
+    return ImageBuildError(reason, _mend(name, said, started=bool(tail)))
 
 
 def _mend(name: str, said: str, *, started: bool) -> str:
