@@ -1,4 +1,4 @@
-"""Each image on a real engine: it starts hardened, becomes healthy, says what it is, and holds no more than it needs."""
+"""Each image on a real engine: it starts hardened, becomes healthy, says what it is, holds no more than it needs."""
 
 import re
 from typing import Any
@@ -116,9 +116,8 @@ def test_each_image_records_the_packages_it_is_made_of(containers: Engine, name:
 @pytest.mark.item("dependencies-pinned")
 def test_the_service_holds_exactly_the_versions_of_its_lock(containers: Engine) -> None:
     lock = (catalog.ROOT / "requirements/service.lock").read_text(encoding="utf-8")
-    wanted = {
-        _canonical(name): version for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*])?==([^\s;]+)", lock, re.M)
-    }
+    pins = re.findall(r"^([\w.-]+)(?:\[[^]]*])?==([^\s;]+)", lock, re.MULTILINE)
+    wanted = {_canonical(name): version for name, version in pins}
     script = "import importlib.metadata as m; [print(d.metadata['Name'], d.version) for d in m.distributions()]"
     container = containers.start("api", entrypoint=["python", "-c", script], command=[])
     assert wait_stopped(container) == 0, logs(container)
