@@ -149,7 +149,7 @@ async def _database(_request: Request, error: Exception) -> Response:
     if is_invalid_data(error):
         return problem_response(422, "validation", "The request holds a value that cannot be stored.")
     if is_unavailable(error):
-        log.warning("The database is not available", reason=type(error).__name__)
+        log.warning("The database is not available", reason=type(error).__name__, cause=type(error.__cause__).__name__)
         return unavailable_response()
     raise error
 
