@@ -89,9 +89,10 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
             values = decode_map(request.args)
             named = {key.rpartition(":")[2]: value for key, value in request.variables.items()}
             settings = configuration.settings({**named, **values})
-            self._engine = Engine(settings)
+            engine = Engine(settings)
             if settings.check_daemon:
-                self._engine.ping()
+                engine.ping()
+            self._engine = engine
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False,
             supports_autonaming_configuration=True,
