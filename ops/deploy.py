@@ -5,6 +5,7 @@ from ops.context import Context
 from ops.docker_client import connect
 from ops.errors import OperatorError
 from ops.events import Changes
+from ops.health import await_ready
 from ops.locks import exclusive
 from ops.setup.machine import set_up
 from ops.setup.ports import check_ports
@@ -27,6 +28,7 @@ def up(context: Context, stack: str) -> Changes:
                 report("released the lock of a process that is gone")
             leftovers.recover(engine, stack, report)
             changes = engine.up(stack, report)
+            await_ready(engine.outputs(stack).get("urls") or {}, report)
         progress.say(f"  {changes}")
         return changes
 

@@ -4,12 +4,16 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
 
+from ops.errors import OperatorError
+
 PROBE_SECONDS = 6.0
+READY_SECONDS = 120.0
 PATHS = {
     "api": ("/health", "/health/ready"),
     "prometheus": ("/-/healthy", "/-/ready"),
@@ -44,6 +48,24 @@ def http_probe(url: str, seconds: float = PROBE_SECONDS) -> Probe:
     return Probe(url, ok, detail.strip(), time.monotonic() - started)
 
 
+def await_ready(urls: Mapping[str, str], report: Callable[[str], None], seconds: float = READY_SECONDS) -> None:
+    """Returns when every published part answers all its probes. Raises OperatorError with the first that does not."""
+    deadline = time.monotonic() + seconds
+    waiting = [f"{url.rstrip('/')}{path}" for name, url in urls.items() for path in PATHS.get(name, ())]
+    while waiting:
+        probe = http_probe(waiting[0], min(PROBE_SECONDS, max(0.1, deadline - time.monotonic())))
+        if probe.ok:
+            waiting.pop(0)
+        elif time.monotonic() > deadline:
+            raise OperatorError(
+                f"{probe.target} is not ready after {seconds:.0f} s: {probe.detail}",
+                "see ./deploy-api.sh status and logs",
+            )
+        else:
+            report(f"waiting for {probe.target}: {probe.detail}")
+            time.sleep(0.2)
+
+
 def _words(body: bytes) -> str:
     """A status document in short: its status and its checks."""
     try:
@@ -64,7 +86,9 @@ def stack_health(status: dict[str, Any]) -> dict[str, Any]:
     ]
     for part in status["parts"]:
         detail = f"{part['state']}, {part['health']}" if part["health"] else part["state"]
-        probes.append(Probe(part["container"], part["verdict"] == "ok", detail, 0.0))
+        # The engine looks at intervals; a part that was asked over HTTP just now need not wait for its first look.
+        early = part["health"] == "starting" and part["part"] in status["urls"]
+        probes.append(Probe(part["container"], part["verdict"] == "ok" or early, detail, 0.0))
     healthy = bool(status["parts"]) and all(probe.ok for probe in probes)
     return {"stack": status["stack"], "healthy": healthy, "probes": [asdict(probe) for probe in probes]}
 

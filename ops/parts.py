@@ -103,7 +103,8 @@ def _part(name: str, item: Container, wanted: Mapping[str, Any]) -> Part:
         image=str(attributes["Config"]["Image"]),
         kind=str(item.labels.get(KIND_LABEL) or wanted.get("kind") or "service"),
         state=str(state["Status"]),
-        health=state["Health"]["Status"] if state.get("Health") else None,
+        # The engine keeps the last health of a container that no longer runs.
+        health=state["Health"]["Status"] if state.get("Health") and state["Status"] == "running" else None,
         exit_code=None if state["Status"] in {"running", "created"} else int(state["ExitCode"]),
         restarts=int(attributes.get("RestartCount", 0)),
         started_at="" if state["StartedAt"].startswith("0001") else str(state["StartedAt"]),

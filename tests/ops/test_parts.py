@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from ops.errors import OperatorError
-from ops.health import http_probe, stack_health
+from ops.health import await_ready, http_probe, stack_health
 from ops.logs import choose, seconds_of, whole_lines
 from ops.migrate import one_shot_config
 from ops.parts import Part, live_parts
@@ -230,6 +230,20 @@ def test_health_names_the_part_that_is_not_ready(server: str) -> None:
     assert answers[f"{server}/health/ready"] == (False, "503 not_ready, kafka disconnected")
     assert answers["workflow-api"] == (True, "running, healthy")
     assert health["healthy"] is False
+
+
+def test_waiting_for_readiness_ends_with_what_is_not_ready(server: str) -> None:
+    said: list[str] = []
+    with pytest.raises(OperatorError, match="/health/ready is not ready after 0 s: 503 not_ready, kafka disconnected"):
+        await_ready({"api": server}, said.append, seconds=0.4)
+    assert said
+    await_ready({"elsewhere": server}, said.append, seconds=0.4)
+
+
+def test_the_engines_first_look_is_not_waited_for_where_the_part_answers(server: str) -> None:
+    parts = _parts(FakeContainer("api", health="starting"), FakeContainer("kafka", health="starting"))
+    probes = {p["target"]: p["ok"] for p in stack_health(describe("t3f2", {"urls": {"api": server}}, parts))["probes"]}
+    assert (probes["workflow-api"], probes["workflow-kafka"]) == (True, False)
 
 
 def test_nobody_listening_is_a_failed_probe() -> None:
