@@ -15,7 +15,7 @@ from service.executor import metrics
 from service.executor.active import ActiveRuns, Interruption
 from service.executor.messages import CancellationRequest, UndecodableMessageError, decode
 from service.executor.repository import RunRepository
-from service.platform.database import is_unavailable
+from service.executor.transient import is_transient
 from service.platform.kafka import START_SECONDS, create_consumer, stop_consumer
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
@@ -89,6 +89,6 @@ class CancellationListener:
             if await self._repository.cancel_queued(request.run_id):
                 log.info("Queued run cancelled", run_id=str(request.run_id), correlation_id=request.correlation_id)
         except Exception as error:
-            if not is_unavailable(error):
+            if not is_transient(error):
                 raise
             log.warning("Cancellation left to the run's claim: the database is away", run_id=str(request.run_id))

@@ -18,7 +18,7 @@ from service.executor.active import ActiveRuns
 from service.executor.lag import LagWatch
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
 from service.executor.repository import RunRepository
-from service.platform.database import is_unavailable
+from service.executor.transient import is_transient
 from service.platform.kafka import START_SECONDS, create_consumer, stop_consumer
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
@@ -152,7 +152,7 @@ class ExecutionConsumer:
             try:
                 claimed = await self._repository.claim_received(requests)
             except Exception as error:
-                if not is_unavailable(error):
+                if not is_transient(error):
                     raise
                 log.warning("Runs wait to be claimed: the database is away", reason=type(error).__name__)
                 if await pause(stopping, backoff.failed()):

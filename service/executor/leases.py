@@ -6,7 +6,7 @@ import time
 from service.executor import metrics
 from service.executor.active import ActiveRuns, Interruption
 from service.executor.repository import RunRepository
-from service.platform.database import is_unavailable
+from service.executor.transient import is_transient
 from service.platform.logging import get_logger
 from service.platform.worker_loop import Pulse, pause
 
@@ -43,7 +43,7 @@ class Heartbeat:
         try:
             kept = await self._repository.renew(one.run for one in held)
         except Exception as error:
-            if not is_unavailable(error):
+            if not is_transient(error):
                 raise
             log.warning("Leases could not be extended: the database is away", reason=type(error).__name__)
             for one in held:
@@ -98,7 +98,7 @@ class Sweeper:
                     next_forget = now + _FORGET_EVERY_SECONDS
                     await self._repository.forget_messages(older_than_days=_MESSAGE_DAYS)
             except Exception as error:
-                if not is_unavailable(error):
+                if not is_transient(error):
                     raise
                 log.warning("Nothing swept: the database is away", reason=type(error).__name__)
         self._pulse.ended("sweeper")

@@ -33,7 +33,11 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     agents = create_agents(settings.http_agent_allowed_hosts)
     engine = create_engine(settings, application="workflow-executor")
     repository = RunRepository(
-        engine, owner=settings.executor_id, lease_seconds=lease, audit=settings.enable_audit_logging
+        engine,
+        owner=settings.executor_id,
+        lease_seconds=lease,
+        audit=settings.enable_audit_logging,
+        connections=settings.database_pool_size,
     )
     active = ActiveRuns(settings.executor_concurrency, Runner(repository, agents).execute)
     loops = (

@@ -4,6 +4,7 @@ Every write names the run and the lease token under which it was claimed, so tha
 over changes nothing any more. Each function is one statement: one round trip, atomic by itself, safe to repeat.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,11 +44,16 @@ class ClaimedRun:
 class RunRepository:
     """Claims, journals and ends runs on behalf of one executor."""
 
-    def __init__(self, engine: AsyncEngine, *, owner: str, lease_seconds: float, audit: bool) -> None:
+    def __init__(
+        self, engine: AsyncEngine, *, owner: str, lease_seconds: float, audit: bool, connections: int = 5
+    ) -> None:
         self._engine = engine
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._audit = audit
+        # Queueing here is cheaper than the pool's overflow, whose connections are made anew each time, and does not
+        # end in the pool's timeout when many runs write at once.
+        self._connections = asyncio.Semaphore(connections)
 
     async def claim_received(self, requests: Sequence[ExecutionRequest]) -> list[ClaimedRun]:
         """Record the messages as received and claim those of their runs that are queued.
@@ -149,7 +155,7 @@ class RunRepository:
         return {"owner": self._owner, "lease": self._lease_seconds}
 
     async def _execute(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
-        async with autocommit(self._engine) as connection:
+        async with self._connections, autocommit(self._engine) as connection:
             result = await connection.execute(statement, values)
             return result.all() if result.returns_rows else []
 

@@ -12,8 +12,8 @@ from service.executor.definition import UnusableDefinitionError, parse_definitio
 from service.executor.kinds.base import Agent, StepContext, StepFailedError
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, Progress, StepState
 from service.executor.repository import LeaseLostError, RunRepository
+from service.executor.transient import is_transient
 from service.platform import metrics
-from service.platform.database import is_unavailable
 from service.platform.logging import bound_contextvars, get_logger
 from service.platform.worker_loop import Backoff
 
@@ -213,7 +213,7 @@ class _Execution:
             try:
                 return await write()
             except Exception as error:
-                if not is_unavailable(error):
+                if not is_transient(error):
                     raise
                 log.warning("The database is away, trying again", reason=type(error).__name__)
             if self._active.interrupted.done() and self._active.interrupted.result() is Interruption.LOST:

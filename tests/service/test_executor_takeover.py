@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor.runner import MAX_CLAIMS
@@ -164,3 +164,23 @@ async def test_an_executor_whose_run_was_taken_over_stops_working_on_it(
             stopping.set()
     row = await read_run(engine, run_id)
     assert (row.status, row.lease_owner, row.lease_token) == ("running", "other", 99)
+
+
+async def test_an_executor_outlives_its_database_connections(engine: AsyncEngine, settings: Settings) -> None:
+    workflow_id = await add_workflow(
+        engine,
+        *(step(f"s{n}", "delay", needs=[f"s{n - 1}"] if n else [], seconds=0.05) for n in range(10)),
+    )
+    async with executing(settings, executor_lease_seconds=3):
+        run_ids = [await add_run(engine, workflow_id) for _ in range(5)]
+        for run_id in run_ids:
+            await step_reached(engine, run_id, "s1", "completed")
+            async with transaction(engine) as connection:
+                await connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND application_name = 'workflow-executor'"
+                    )
+                )
+        rows = [await finished(engine, run_id) for run_id in run_ids]
+    assert {row.status for row in rows} == {"completed"}
