@@ -28,12 +28,12 @@ class Resources(Part):
 
 
 class HealthTiming(Part):
-    """When a container's health is probed, in seconds."""
+    """When a container's health is probed, in seconds. A probe is a process started in the container, so it costs."""
 
-    interval: Seconds = 5
+    interval: Seconds = 15
     timeout: Seconds = 5
     start_period: Seconds = 20
-    retries: Annotated[int, Field(ge=1, le=100)] = 12
+    retries: Annotated[int, Field(ge=1, le=100)] = 4
 
 
 class DockerTarget(Part):
@@ -53,7 +53,7 @@ class Postgres(Part):
     max_connections: Annotated[int, Field(ge=20, le=10000)] = 100
     shared_buffers: Memory = 128
     resources: Resources = Resources(cpus=1, memory=512)
-    health: HealthTiming = HealthTiming(interval=2)
+    health: HealthTiming = HealthTiming(interval=3, retries=20)
 
 
 class Kafka(Part):
@@ -65,7 +65,7 @@ class Kafka(Part):
     execution_topic: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "workflow.execution.requests"
     cancellation_topic: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "workflow.cancellation.requests"
     resources: Resources = Resources(cpus=1, memory=1024)
-    health: HealthTiming = HealthTiming(interval=2, start_period=30, retries=30)
+    health: HealthTiming = HealthTiming(interval=3, start_period=60, retries=20)
 
 
 class Pool(Part):
@@ -161,7 +161,7 @@ class Prometheus(Part):
     published_port: Port = 9090
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 15
     resources: Resources = Resources(cpus=0.5, memory=512)
-    health: HealthTiming = HealthTiming(interval=3)
+    health: HealthTiming = HealthTiming()
 
 
 class Alertmanager(Part):
@@ -169,7 +169,7 @@ class Alertmanager(Part):
 
     published_port: Port = 9093
     resources: Resources = Resources(cpus=0.25, memory=128)
-    health: HealthTiming = HealthTiming(interval=3)
+    health: HealthTiming = HealthTiming()
 
 
 class Grafana(Part):

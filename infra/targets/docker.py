@@ -18,7 +18,7 @@ UPLOADED = "/uploaded"
 # into a volume, which the program then mounts read-only. Its umask makes every file private to that user.
 FILL_CONFIG = f"umask 077 && find {CONFIG_FOLDER} -mindepth 1 -delete && cp -R {UPLOADED}/. {CONFIG_FOLDER}/"
 
-HEALTH_WAIT_SECONDS = 120
+HEALTH_WAIT_SECONDS = 240
 
 LabelArgs = TypeVar("LabelArgs")
 
