@@ -7,6 +7,7 @@ its values, so that must be arranged before.
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -35,10 +36,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_loop(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -> int:
     import uvloop
-
-    from service.platform.logging import configure_logging
-
-    configure_logging(settings)
 
     async def body() -> None:
         await work(settings)
@@ -130,5 +127,12 @@ def main(arguments: list[str]) -> int:
         return EXIT_WRONG_SETTINGS
     if given.command == "check":
         return _check(settings, given.part)
+    from service.platform.logging import configure_logging
+
+    configure_logging(settings)
     commands = {"api": _api, "relay": _relay, "executor": _executor, "migrate": _migrate}
-    return commands[given.command](settings)
+    try:
+        return commands[given.command](settings)
+    except Exception:
+        logging.getLogger(__name__).critical("The process has crashed", exc_info=True)
+        return EXIT_FAILED

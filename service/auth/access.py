@@ -6,6 +6,7 @@ from typing import Any, cast
 from fastapi import APIRouter, Depends, Request
 from fastapi.params import Depends as DependsMark
 
+from service.auth import activity
 from service.auth.keys import find_key
 from service.auth.principal import ANONYMOUS, Principal
 from service.auth.roles import Role
@@ -36,6 +37,7 @@ class Access:
         principal = await authenticate(request)
         request.state.principal = principal
         bind_contextvars(user_id=principal.subject)
+        activity.note(principal.subject)
         if not principal.role.includes(self.role):
             log.warning("Refused for want of a role", role=principal.role, needed=self.role)
             raise ProblemError(

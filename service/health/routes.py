@@ -6,6 +6,7 @@ from typing import Literal
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
+from service.auth import activity
 from service.auth.access import PUBLIC, GuardedRouter
 from service.health.readiness import Connection
 from service.platform import metrics
@@ -62,5 +63,6 @@ async def show_metrics(request: Request) -> Response:
     """The metrics of all worker processes in Prometheus' text format."""
     if not request.app.state.service.settings.enable_metrics:
         raise ProblemError(404, "not-found", "Metrics are switched off here.")
+    activity.refresh()
     measure_pool(request.app.state.service.engine)
     return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -61,6 +61,16 @@ def _in_documented_form(_logger: Any, _method: str, event: MutableMapping[str, A
     return {name: event.pop(name, None) for name in _FIRST_FIELDS} | dict(event)
 
 
+class _PassingTroubles(logging.Filter):
+    """aiokafka reports as errors what it mends by itself, like a coordinator that is only being chosen. Where Kafka
+    stays away, our own records say so as errors."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("aiokafka") and record.levelno == logging.ERROR:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
 def configure_logging(settings: Settings) -> None:
     """Send every record of this process to standard output in the chosen form; safe to call again."""
     shared: list[structlog.types.Processor] = [
@@ -92,6 +102,7 @@ def configure_logging(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
+    handler.addFilter(_PassingTroubles())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)

@@ -55,6 +55,12 @@ OUTBOX_RELAYED = Counter("outbox_relayed_total", "Messages handed to Kafka", ["t
 OUTBOX_FAILURES = Counter("outbox_relay_failures_total", "Batches that could not be handed to Kafka")
 
 AUTH_FAILURES = Counter("auth_failures_total", "Refused log-ins, tokens and keys", ["reason"])
+# A series that first appears together with its first event shows no increase, so an alert would miss that one.
+for _reason in ("bad_password", "bad_token", "expired_token", "bad_key", "no_credentials"):
+    AUTH_FAILURES.labels(_reason)
+ACTIVE_SUBJECTS = Gauge(
+    "auth_active_subjects", "Different callers of the last five minutes", multiprocess_mode="livesum"
+)
 RATE_LIMITED = Counter("rate_limited_total", "Requests refused because a client sent too many")
 
 

@@ -6,7 +6,6 @@ from types import FrameType
 
 import uvicorn
 
-from service.platform.logging import configure_logging
 from service.platform.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
@@ -19,7 +18,6 @@ def _end_well(_signal: int, _frame: FrameType | None) -> None:
 
 def run(settings: Settings) -> int:
     """Serve until a signal stops it; requests under way get GRACEFUL_SHUTDOWN_SECONDS. Returns the exit code."""
-    configure_logging(settings)
     # After its orderly stop uvicorn raises the signal once more, for whoever handled it before; by default that would
     # make an orderly stop look like a kill.
     signal.signal(signal.SIGTERM, _end_well)

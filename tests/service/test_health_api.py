@@ -132,7 +132,12 @@ def _samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 
 
 @pytest.mark.item(
-    "metrics-endpoint", "metric-request-count", "metric-request-latency", "metric-active-requests", "metric-db-pool"
+    "metrics-endpoint",
+    "metric-request-count",
+    "metric-request-latency",
+    "metric-active-requests",
+    "metric-active-users",
+    "metric-db-pool",
 )
 async def test_requests_are_counted_by_the_full_template_of_their_route(
     client: httpx.AsyncClient, workflow_id: str
@@ -161,6 +166,9 @@ async def test_requests_are_counted_by_the_full_template_of_their_route(
     assert after["http_requests_active", frozenset()] == 1, "this very request"
     assert after["db_pool_size", frozenset()] == 10
     assert after["db_pool_overflow", frozenset()] == 0
+    assert after["auth_active_subjects", frozenset()] >= 1
+    for reason in ("bad_password", "bad_token", "expired_token", "bad_key", "no_credentials"):
+        assert ("auth_failures_total", frozenset({("reason", reason)})) in after
 
     async def all_returned() -> bool:
         return _samples((await client.get("/metrics")).text)["db_pool_checked_out", frozenset()] == 0

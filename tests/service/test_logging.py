@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service import cli
 from service.platform.logging import bound_contextvars, configure_logging, get_logger
 from tests.service.support import make_settings
 
@@ -102,6 +103,28 @@ def test_the_level_is_the_configured_one(capsys: pytest.CaptureFixture[str]) -> 
     get_logger("x").info("not shown")
     get_logger("x").warning("shown")
     assert [record["message"] for record in _records(capsys)] == ["shown"]
+
+
+def test_a_trouble_that_the_kafka_library_mends_by_itself_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    _configure()
+    logging.getLogger("aiokafka.consumer.group_coordinator").error("Group Coordinator Request failed")
+    assert [record["level"] for record in _records(capsys)] == ["WARNING"]
+
+
+def test_a_crash_of_a_process_is_one_record(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(_settings: object) -> int:
+        raise RuntimeError("postgresql://user:hunter2@db/x")
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
+    monkeypatch.setenv("KAFKA_BROKERS", "h:1")
+    monkeypatch.setattr("service.cli._relay", crash)
+    assert cli.main(["relay"]) == 1
+    [record] = _records(capsys)
+    assert record["level"] == "CRITICAL"
+    assert "RuntimeError" in record["exception"]
+    assert "hunter2" not in record["exception"]
 
 
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
