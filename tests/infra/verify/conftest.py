@@ -80,6 +80,18 @@ def host(outputs: stack_outputs.StackOutputs) -> Callable[[str], Host]:
 
 
 @pytest.fixture(scope="session")
+def everywhere(outputs: stack_outputs.StackOutputs, host: Callable[[str], Host]) -> Callable[[str], dict[str, Any]]:
+    """Runs one command inside every running container at the same time; the result has rc, stdout and stderr."""
+
+    def run(command: str) -> dict[str, Any]:
+        with ThreadPoolExecutor() as pool:
+            results = pool.map(lambda part: host(part).run(command), outputs.running)
+            return dict(zip(outputs.running, results, strict=True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def environment(container: Callable[[str], Container]) -> Callable[[str], dict[str, str]]:
     """The variables that a part's container was given."""
 

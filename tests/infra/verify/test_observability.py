@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
+from docker.models.containers import Container
 
 from infra.monitoring import dashboards
-from tests.infra.support import promql
+from tests.infra.support import container_facts, promql
 from tests.infra.support.exposition import Metrics
 from tests.infra.support.hosts import Host
 from tests.infra.support.stack_outputs import StackOutputs
+from tests.infra.support.waiting import NotYet
 from tests.infra.support.workflow_api import WorkflowApi, step
 
 pytestmark = pytest.mark.ring("verify")
 
+BUSY = 0.8  # share of the CPU limit
 TWO_SCRAPES = 45.0  # seconds; two intervals of 15 s and some room
 INFRASTRUCTURE = {
     "CPU": "node_cpu_seconds_total",
@@ -131,11 +134,12 @@ def test_prometheus_scrapes_the_api_as_documented(
 
 @pytest.mark.item("prometheus-scrapes-infrastructure")
 def test_every_target_of_prometheus_is_up(prometheus: httpx.Client, eventually: Callable[..., Any]) -> None:
-    def down() -> dict[str, str]:
+    def all_up() -> bool | NotYet:
         active = prometheus.get("/api/v1/targets", params={"state": "active"}).json()["data"]["activeTargets"]
-        return {each["scrapeUrl"]: each["lastError"] for each in active if each["health"] != "up"}
+        down = {each["scrapeUrl"]: each["lastError"] for each in active if each["health"] != "up"}
+        return not down or NotYet(f"not up: {down}")
 
-    eventually(lambda: not down(), timeout=TWO_SCRAPES, what="every target being up", interval=1)
+    eventually(all_up, timeout=TWO_SCRAPES, what="every target being up", interval=1)
 
 
 @pytest.mark.item("prometheus-scrapes-infrastructure")
@@ -218,6 +222,20 @@ def test_no_critical_alert_is_firing(prometheus: httpx.Client) -> None:
     assert not firing
 
 
+@pytest.mark.item("cpu-within-range")
+def test_no_program_uses_most_of_its_cpu_limit_over_a_minute(
+    outputs: StackOutputs,
+    query: Callable[[str], list[dict[str, Any]]],
+    container: Callable[[str], Container],
+    eventually: Callable[..., Any],
+) -> None:
+    for part in outputs.programs:
+        rate = f'rate(process_cpu_seconds_total{{instance=~"{part}:.*"}}[1m])'
+        result = eventually(lambda rate=rate: query(rate), TWO_SCRAPES, f"the CPU use of {part}", interval=1)
+        share = float(result[0]["value"][1]) / container_facts.cpus(container(part).attrs)
+        assert share < BUSY, f"{part} uses {share:.0%} of its CPU limit"
+
+
 @pytest.mark.item("alert-severity-routing")
 def test_critical_and_warning_alerts_go_to_different_receivers(host: Callable[[str], Host]) -> None:
     def receiver(severity: str) -> str:
@@ -253,10 +271,11 @@ def test_every_metric_of_the_panels_is_known_to_prometheus(
     }
     assert wanted
 
-    def unknown() -> set[str]:
-        return wanted - set(prometheus.get("/api/v1/label/__name__/values").json()["data"])
+    def all_known() -> bool | NotYet:
+        unknown = wanted - set(prometheus.get("/api/v1/label/__name__/values").json()["data"])
+        return not unknown or NotYet(f"unknown are {sorted(unknown)}")
 
-    eventually(lambda: not unknown(), timeout=TWO_SCRAPES, what="every metric of the dashboards", interval=1)
+    eventually(all_known, timeout=TWO_SCRAPES, what="every metric of the dashboards", interval=1)
 
 
 @pytest.mark.item("grafana-dashboards", "grafana-admin-password-changed")

@@ -198,13 +198,13 @@ def test_no_secret_is_visible_to_who_can_inspect_the_engine(
 
 @pytest.mark.item("service-passwords-from-secrets")
 def test_no_secret_is_in_arguments_or_variables_of_a_process(
-    outputs: StackOutputs, host: Callable[[str], Any], scanner: SecretScanner
+    everywhere: Callable[[str], dict[str, Any]], scanner: SecretScanner
 ) -> None:
     leaks = []
-    for part in outputs.running:
-        text = host(part).run("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'").stdout
-        assert text, f"{part}: no process can be read"
-        leaks += scanner.scan_text(f"processes of {part}", text)
+    words = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
+    for part, result in everywhere(words).items():
+        assert result.stdout, f"{part}: no process can be read"
+        leaks += scanner.scan_text(f"processes of {part}", result.stdout)
     assert not leaks, "\n".join(map(str, leaks))
 
 
