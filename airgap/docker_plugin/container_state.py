@@ -10,6 +10,7 @@ from .container_spec import MEGABYTE
 from .schema import canonical, duration_text
 from .wire import reveal
 
+_USUAL_LOG_DRIVER = "json-file"
 _ANYWHERE = "0.0.0.0"  # noqa: S104 - the engine's word for "on every address"
 
 
@@ -187,7 +188,7 @@ def imported_inputs(details: Mapping[str, Any], image: Mapping[str, Any]) -> dic
         "groupAdds": host.get("GroupAdd"),
         "sysctls": host.get("Sysctls"),
         "tmpfs": host.get("Tmpfs"),
-        "logDriver": host["LogConfig"]["Type"],
+        "logDriver": host["LogConfig"]["Type"] if host["LogConfig"]["Type"] != _USUAL_LOG_DRIVER else None,
         "logOpts": host["LogConfig"].get("Config"),
         "volumes": [_imported_bind(bind) for bind in host.get("Binds") or []],
         "ports": _imported_ports(host.get("PortBindings") or {}),

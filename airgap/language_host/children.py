@@ -6,7 +6,7 @@ import contextlib
 import queue
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Literal
 
 Part = tuple[Literal["stdout", "stderr"], bytes] | tuple[Literal["exitcode"], int]
@@ -28,12 +28,22 @@ class Children:
         with self._kept(child):
             return child.wait()
 
-    def stream(self, command: list[str], folder: str | None, variables: dict[str, str]) -> Iterator[Part]:
-        """Run and pass on what it prints as it comes, then its exit code. It ends with the one who listens."""
+    def stream(
+        self,
+        command: list[str],
+        folder: str | None,
+        variables: dict[str, str],
+        at_hangup: Callable[[Callable[[], None]], object],
+    ) -> Iterator[Part]:
+        """Run and pass on what it prints as it comes, then its exit code.
+
+        `at_hangup` is given what to call when nobody listens any more: then the child is ended.
+        """
         child = subprocess.Popen(
             command, cwd=folder or None, env=variables,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        at_hangup(lambda: self.end(child))
         parts: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
         assert child.stdout is not None  # noqa: S101 - told to the type checker
         assert child.stderr is not None  # noqa: S101

@@ -123,7 +123,8 @@ class PythonHost(stubs("language_pb2_grpc").LanguageRuntimeServicer):  # type: i
         else:
             command = ["-u", program, *request.args]
         variables = environment.variables(dict(item.split("=", 1) for item in request.env if "=" in item))
-        for name, value in self._children.stream([str(environment.python), *command], request.pwd, variables):
+        whole = [str(environment.python), *command]
+        for name, value in self._children.stream(whole, request.pwd, variables, context.add_callback):
             yield language_pb2.RunPluginResponse(**{name: value})
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
@@ -141,7 +142,7 @@ class PythonHost(stubs("language_pb2_grpc").LanguageRuntimeServicer):  # type: i
     def _install_step(self, command: list[str], folder: str, context: Any) -> Iterator[Any]:
         import grpc
 
-        for name, value in self._children.stream(command, folder, dict(os.environ)):
+        for name, value in self._children.stream(command, folder, dict(os.environ), context.add_callback):
             if name != "exitcode":
                 yield language_pb2.InstallDependenciesResponse(**{name: value})
             elif isinstance(value, int) and value != 0:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,6 @@ class Plugin:
     """The Docker plugin as the engine sees it, with plain dicts in place of protobuf."""
 
     stub: Any
-    created: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     def urn(self, kind: str, name: str = "thing") -> str:
         return f"urn:pulumi:dev::test::{TOKENS.get(kind, kind)}::{name}"
@@ -116,8 +115,6 @@ class Plugin:
         wished = self.checked(kind, inputs)
         encode_map(request.properties, wished)
         response = self.stub.Create(request, timeout=120)
-        if not preview:
-            self.created.append((kind, response.id, wished))
         return response.id, decode_map(response.properties)
 
     def read(
