@@ -1,7 +1,6 @@
 """The dashboard covers every figure that is asked for, and Grafana is told where to find it."""
 
 import json
-from itertools import product
 from typing import Any
 
 import pytest
