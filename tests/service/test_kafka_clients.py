@@ -119,7 +119,7 @@ async def test_a_producer_survives_a_broker_that_does_not_answer_for_a_while(
 ) -> None:
     topic = broker_settings.kafka_execution_topic
     await producer.send(_records(topic, 1))
-    await asyncio.to_thread(kafka_server.container.pause)
+    await asyncio.to_thread(kafka_server.container.kill, "SIGSTOP")
     try:
         started = time.monotonic()
         with pytest.raises(KafkaUnavailableError, match="were not confirmed"):
@@ -127,7 +127,7 @@ async def test_a_producer_survives_a_broker_that_does_not_answer_for_a_while(
         await producer.stop()
         assert time.monotonic() - started < 25
     finally:
-        await asyncio.to_thread(kafka_server.container.unpause)
+        await asyncio.to_thread(kafka_server.container.kill, "SIGCONT")
 
     async def delivered() -> bool:
         try:
