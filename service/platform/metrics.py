@@ -48,7 +48,6 @@ RUN_DURATION = Histogram(
     "workflow_run_duration_seconds", "Time from acceptance to the end of a run", buckets=_RUN_BUCKETS
 )
 QUEUE_DEPTH = Gauge("workflow_queue_depth", "Runs accepted and not yet started", multiprocess_mode="livemax")
-RUNS_ACTIVE = Gauge("workflow_runs_active", "Runs that this executor works on now", multiprocess_mode="livesum")
 
 OUTBOX_PENDING = Gauge("outbox_pending", "Messages not yet handed to Kafka", multiprocess_mode="livemax")
 OUTBOX_RELAYED = Counter("outbox_relayed_total", "Messages handed to Kafka", ["topic"])

@@ -29,7 +29,7 @@ class AcceptedRun(BaseModel):
 
 
 class CancelAnswer(BaseModel):
-    """A run that was asked to stop: running steps end first, none is begun any more."""
+    """A run that was asked to stop: running steps are interrupted, none is begun any more."""
 
     run_id: UUID
     status: RunStatus
