@@ -32,19 +32,19 @@ class Context:
         return Engine(self.home, log=self.record.write)
 
     def stack(self, name: str) -> "Stack":
-        """The description of a stack. Raises OperatorError with its first fault and the number of the others."""
+        """The description of a stack. Shows every fault and raises OperatorError with the first."""
         from stacks.errors import StackError
         from stacks.load import load_stack
 
         try:
             return load_stack(name, PROJECT_DIR)
         except StackError as error:
-            for fault in error.faults:
-                self.record.write(fault)
-            more = f" (and {len(error.faults) - 1} more faults)" if len(error.faults) > 1 else ""
+            others = error.faults[1:]
+            for fault in error.faults if others else []:
+                self.progress.say(f"  - {fault}")
+            more = f" (and {len(others)} more, above)" if others else ""
             raise OperatorError(
-                f"stack {name} is refused: {error.faults[0]}{more}",
-                f"correct Pulumi.{name}.yaml; all faults: {self.log}",
+                f"stack {name} is refused: {error.faults[0]}{more}", f"correct Pulumi.{name}.yaml"
             ) from error
 
     def live_outputs(self, stack: str, secrets: bool = False) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Bringing a stack up, showing what would change, and taking it away."""
 
-from ops import leftovers
+from ops import fingerprint, leftovers
 from ops.context import Context
 from ops.docker_client import connect
 from ops.errors import OperatorError
@@ -27,7 +27,14 @@ def up(context: Context, stack: str) -> Changes:
             if engine.release_dead_lock(stack):
                 report("released the lock of a process that is gone")
             leftovers.recover(engine, stack, report)
-            changes = engine.up(stack, report)
+            client = connect()
+            try:
+                as_deployed = fingerprint.untouched(context.home, client, stack)
+                fingerprint.forget(context.home, stack)
+                changes = engine.up(stack, report, refresh=not as_deployed)
+                fingerprint.record(context.home, client, stack)
+            finally:
+                client.close()
             await_ready(engine.outputs(stack).get("urls") or {}, report)
         progress.say(f"  {changes}")
         return changes
@@ -48,6 +55,7 @@ def destroy(context: Context, stack: str) -> None:
             if engine.exists(stack):
                 engine.release_dead_lock(stack)
                 leftovers.recover(engine, stack, report, refuse_foreign=False)
+                fingerprint.forget(context.home, stack)
                 engine.destroy(stack, report)
                 engine.remove(stack)
             client = connect()

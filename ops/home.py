@@ -58,3 +58,7 @@ class Home:
     def locks(self) -> Path:
         """Files that keep two commands from doing the same thing at a time."""
         return self.root / "locks"
+
+    def fingerprint(self, stack: str) -> Path:
+        """What the live stack looked like after its last deployment from here."""
+        return self.root / "fingerprints" / stack
