@@ -76,8 +76,7 @@ def up(stack: StackName = "dev") -> None:
 
     context = _context("up")
     deploy.prepare(context, stack)
-    deploy.up(context, stack)
-    print_access(context.live_outputs(stack), stack)
+    print_access(deploy.up(context, stack).outputs, stack)
 
 
 @app.command()

@@ -1,5 +1,8 @@
 """Bringing a stack up, showing what would change, and taking it away."""
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 from ops import fingerprint, leftovers
 from ops.context import Context
 from ops.docker_client import connect
@@ -18,7 +21,14 @@ def prepare(context: Context, stack: str) -> None:
     check_ports(described.published_ports, context.published_by(stack), stack)
 
 
-def up(context: Context, stack: str) -> Changes:
+class Deployed(NamedTuple):
+    """What a deployment did, and the outputs of the stack after it."""
+
+    changes: Changes
+    outputs: Mapping[str, Any]
+
+
+def up(context: Context, stack: str) -> Deployed:
     """Deploys on a machine that is set up; heals what an earlier, cut-off run left, and what was changed by hand."""
     engine, progress = context.engine, context.progress
     with exclusive(context.home.locks / f"stack-{stack}.lock", f"changing stack {stack}", progress.say):
@@ -35,9 +45,10 @@ def up(context: Context, stack: str) -> Changes:
                 fingerprint.record(context.home, client, stack)
             finally:
                 client.close()
-            await_ready(engine.outputs(stack).get("urls") or {}, report)
+            outputs = engine.outputs(stack)
+            await_ready(outputs.get("urls") or {}, report)
         progress.say(f"  {changes}")
-        return changes
+        return Deployed(changes, outputs)
 
 
 def preview(context: Context, stack: str) -> Changes:

@@ -14,12 +14,12 @@ def bring_up_and_verify(context: Context, stack: str) -> None:
     """Set-up, deployment, verification and a summary. Raises OperatorError when a check fails."""
     started = time.monotonic()
     deploy.prepare(context, stack)
-    changes = deploy.up(context, stack)
+    changes, outputs = deploy.up(context, stack)
     record = verify.verify(context, stack)
     if not verify.passed(record):
         out.print(verify.verification_table(record))
     out.print()
-    print_access(context.live_outputs(stack), stack)
+    print_access(outputs, stack)
     out.print(f"\nStack      {changes} ({duration(changes.seconds)})", markup=False)
     out.print(f"Verified   {verify.summary_line(record)}", markup=False)
     for line in verify.figure_lines(record):

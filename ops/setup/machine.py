@@ -63,7 +63,8 @@ def images_ready() -> bool:
 
     client = connect()
     try:
-        have = {tag for image in client.images.list() for tag in image.tags}
+        # One call: the listing of image objects would inspect each of them.
+        have = {tag for image in client.api.images() for tag in image["RepoTags"] or []}
     finally:
         client.close()
     return all(catalog.reference(name) in have for name in catalog.names())
