@@ -1,7 +1,7 @@
 """Fixtures of the live verification: everything starts from the outputs of one deployed stack."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cache
@@ -18,6 +18,7 @@ from checklist.secret_scan import SecretScanner
 from tests.infra.support import container_facts, deployed_secrets, exposition, stack_outputs, waiting
 from tests.infra.support.hidden import Hidden
 from tests.infra.support.hosts import Host
+from tests.infra.support.inside import Said, run_inside
 from tests.infra.support.workflow_api import WorkflowApi, told, unique
 
 HERE = Path(__file__).parent
@@ -80,13 +81,14 @@ def host(outputs: stack_outputs.StackOutputs) -> Callable[[str], Host]:
 
 
 @pytest.fixture(scope="session")
-def everywhere(outputs: stack_outputs.StackOutputs, host: Callable[[str], Host]) -> Callable[[str], dict[str, Any]]:
-    """Runs one command inside every running container at the same time; the result has rc, stdout and stderr."""
+def everywhere(outputs: stack_outputs.StackOutputs, host: Callable[[str], Host]) -> Callable[..., dict[str, Said]]:
+    """Runs one command inside every running container (or those of the given parts) at the same time."""
 
-    def run(command: str) -> dict[str, Any]:
+    def run(command: str, *arguments: str, parts: Iterable[str] | None = None) -> dict[str, Said]:
+        asked = sorted(outputs.running if parts is None else parts)
         with ThreadPoolExecutor() as pool:
-            results = pool.map(lambda part: host(part).run(command), outputs.running)
-            return dict(zip(outputs.running, results, strict=True))
+            said = pool.map(lambda part: run_inside(host(part), part, command, *arguments), asked)
+            return dict(zip(asked, said, strict=True))
 
     return run
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any
 
 import docker
 import pytest
@@ -11,6 +10,7 @@ from docker.models.containers import Container
 
 from tests.infra.support import container_facts as facts
 from tests.infra.support.hosts import Host
+from tests.infra.support.inside import Said
 from tests.infra.support.stack_outputs import StackOutputs
 
 pytestmark = pytest.mark.ring("verify")
@@ -103,14 +103,14 @@ def test_no_container_has_more_privilege_than_it_needs(
 
 
 @pytest.mark.item("container-hardening")
-def test_the_programs_can_not_write_to_their_own_files(everywhere: Callable[[str], dict[str, Any]]) -> None:
+def test_the_programs_can_not_write_to_their_own_files(everywhere: Callable[..., dict[str, Said]]) -> None:
     tried = everywhere("touch /usr/local/bin/planted /planted")
     writable = [part for part, result in tried.items() if result.rc == 0 and part not in PULLED]
     assert not writable, f"a file could be made in the root file system of {writable}"
 
 
 @pytest.mark.item("image-non-root-user")
-def test_no_process_runs_as_root(outputs: StackOutputs, everywhere: Callable[[str], dict[str, Any]]) -> None:
+def test_no_process_runs_as_root(outputs: StackOutputs, everywhere: Callable[..., dict[str, Said]]) -> None:
     for part, result in everywhere("cat /proc/1/status").items():
         found = re.search(r"^Uid:\s+(\d+)", result.stdout, re.MULTILINE)
         assert found is not None, f"{part}: no uid in /proc/1/status"
@@ -136,7 +136,7 @@ def test_every_container_has_limits_of_memory_and_cpu(
 
 @pytest.mark.item("resource-limits-set")
 def test_the_kernel_enforces_the_declared_limits(
-    container: Callable[[str], Container], everywhere: Callable[[str], dict[str, Any]]
+    container: Callable[[str], Container], everywhere: Callable[..., dict[str, Said]]
 ) -> None:
     for part, result in everywhere(KERNEL_LIMITS).items():
         inspect = container(part).attrs
@@ -179,7 +179,7 @@ def test_the_api_image_says_which_version_it_is(
 
 
 @pytest.mark.item("image-file-permissions")
-def test_nobody_but_root_may_change_the_images_files(everywhere: Callable[[str], dict[str, Any]]) -> None:
+def test_nobody_but_root_may_change_the_images_files(everywhere: Callable[..., dict[str, Said]]) -> None:
     found = {part: result.stdout.split() for part, result in everywhere(OPEN_FILES).items() if part not in PULLED}
     assert not any(found.values()), f"everyone may write to {found}"
 
@@ -194,7 +194,7 @@ def test_the_service_code_does_not_belong_to_the_user_that_runs_it(host: Callabl
 
 @pytest.mark.item("env-file-mode-600")
 def test_secret_files_are_readable_by_their_program_only(
-    outputs: StackOutputs, everywhere: Callable[[str], dict[str, Any]]
+    outputs: StackOutputs, everywhere: Callable[..., dict[str, Said]]
 ) -> None:
     listed = everywhere("cd /config/secrets 2>/dev/null && stat -c '%a %u %n' * && ! touch -c *")
     with_secrets = {part: result for part, result in listed.items() if result.stdout.strip()}

@@ -10,27 +10,25 @@ from docker.models.containers import Container
 
 from tests.infra.support import container_facts as facts
 from tests.infra.support.hosts import Host
+from tests.infra.support.inside import Said
 from tests.infra.support.stack_outputs import StackOutputs
 
 pytestmark = pytest.mark.ring("verify")
 
+NOBODY = "no-such-part.invalid"
 LISTENING = "0A"
 ANY_ADDRESS = {"00000000", "00000000000000000000000000000000"}
 RESOLVER = "0B00007F"  # 127.0.0.11, the engine's own name server inside each container
 
 
 @pytest.mark.item("service-names-resolve")
-def test_api_and_executors_find_every_part_by_its_name(outputs: StackOutputs, host: Callable[[str], Host]) -> None:
-    for source in outputs.programs:
-        parts = list(outputs.running)
-        script = f"for name in {' '.join(['%s'] * len(parts))}; do getent hosts $name > /dev/null || echo $name; done"
-        unknown = host(source).run(script, *parts).stdout.split()
-        assert not unknown, f"{source} can't resolve {unknown}"
-
-
-@pytest.mark.item("service-names-resolve")
-def test_a_name_that_is_not_there_does_not_resolve(host: Callable[[str], Host]) -> None:
-    assert host("api").run("getent hosts no-such-part.invalid").rc != 0
+def test_api_and_executors_find_every_part_by_its_name(
+    outputs: StackOutputs, everywhere: Callable[..., dict[str, Said]]
+) -> None:
+    names = [*outputs.running, NOBODY]
+    script = f"for name in {' '.join(['%s'] * len(names))}; do getent hosts $name > /dev/null || echo $name; done"
+    for source, said in everywhere(script, *names, parts=outputs.programs).items():
+        assert said.stdout.split() == [NOBODY], f"{source} resolves not all of {names[:-1]}, or {NOBODY}"
 
 
 @pytest.mark.item("api-started", "unneeded-ports-closed")

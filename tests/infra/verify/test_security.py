@@ -13,6 +13,7 @@ import pytest
 from checklist.secret_scan import SecretScanner
 from tests.infra.support import openapi
 from tests.infra.support.hidden import Hidden
+from tests.infra.support.inside import Said
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.support.workflow_api import WorkflowApi, told, unique
 
@@ -198,7 +199,7 @@ def test_no_secret_is_visible_to_who_can_inspect_the_engine(
 
 @pytest.mark.item("service-passwords-from-secrets")
 def test_no_secret_is_in_arguments_or_variables_of_a_process(
-    everywhere: Callable[[str], dict[str, Any]], scanner: SecretScanner
+    everywhere: Callable[..., dict[str, Said]], scanner: SecretScanner
 ) -> None:
     leaks = []
     words = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
