@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import os
 import shlex
@@ -69,6 +70,8 @@ def _copy_of_code(store: Path) -> Path:
             target = made / "airgap" / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+        # The engine starts these programs anew for each command; compiled they start in half the time.
+        compileall.compile_dir(made, quiet=2)
         try:
             made.rename(final)
         except OSError:

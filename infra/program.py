@@ -10,7 +10,7 @@ from infra.components.monitoring import Alertmanager, Grafana, Prometheus
 from infra.components.postgres import Postgres
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
 from infra.endpoints import Placed, ScrapeTarget
-from infra.generated_secrets import Secrets
+from infra.stack_secrets import Secrets
 from infra.targets.docker import DockerTarget
 from infra.targets.docker_images import why_unavailable
 from stacks.errors import StackError
