@@ -16,7 +16,10 @@ def bring_up_and_verify(context: Context, stack: str) -> None:
     deploy.prepare(context, stack)
     changes, outputs = deploy.up(context, stack)
     record = verify.verify(context, stack)
-    if not verify.passed(record):
+    if verify.passed(record):
+        for line in verify.item_lines(record):
+            out.print(line, markup=False)
+    else:
         out.print(verify.verification_table(record))
     out.print()
     print_access(outputs, stack)

@@ -95,6 +95,14 @@ def figure_lines(record: dict[str, Any]) -> list[str]:
     return [f"{str(name).replace('_', ' ')}: {value}" for name, value in sorted(record["figures"].items())]
 
 
+def item_lines(record: dict[str, Any]) -> list[str]:
+    """The catalogue entries by their status, named."""
+    by_status: dict[str, list[str]] = {}
+    for name, entry in record["items"].items():
+        by_status.setdefault(entry["status"], []).append(name)
+    return [f"{status}: {', '.join(sorted(names))}" for status, names in sorted(by_status.items())]
+
+
 def summary_line(record: dict[str, Any]) -> str:
     """The outcome in one line."""
     counts: dict[str, int] = {}
