@@ -16,7 +16,7 @@ from service.platform.worker_http import serve_health
 from service.platform.worker_loop import Backoff, Pulse, pause, stop_on_signals
 from service.relay import metrics as relay_metrics
 from service.relay.leader import Leadership, leadership
-from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch
+from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart
 
 IDLE_SECONDS = 0.1
 """How long the relay waits for a notification before it looks by itself."""
@@ -117,6 +117,7 @@ async def _relay(connection: Any, producer: Sender, stopping: asyncio.Event, bac
         log.warning(
             "Kafka did not take the batch, it stays in the outbox", reason=str(error), again_in=round(seconds, 2)
         )
+        await relay_topics_apart(connection, producer)
         await pause(stopping, seconds)
         return True
     backoff.succeeded()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from service.platform import metrics
-from service.platform.kafka import Record
+from service.platform.kafka import KafkaUnavailableError, Record
 from service.platform.logging import get_logger
 from service.relay import metrics as relay_metrics
 
@@ -16,7 +16,9 @@ MAX_MESSAGE_BYTES = 1_000_000
 # Rows are taken by deleting them, never by "id > last seen": a transaction that commits later may hold a smaller id.
 _TAKE = """
 DELETE FROM outbox
-WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+WHERE id IN (
+    SELECT id FROM outbox WHERE $2::text IS NULL OR topic = $2 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
 RETURNING id, topic, key, headers, payload
 """
 
@@ -34,20 +36,32 @@ class Sender(Protocol):
         """Deliver all records."""
 
 
-async def relay_batch(connection: Any, sender: Sender) -> int:
-    """Take the oldest rows, deliver them, and only then let them go; returns how many there were.
+async def relay_batch(connection: Any, sender: Sender, topic: str | None = None) -> int:
+    """Take the oldest rows (of one topic), deliver them, and only then let them go; returns how many there were.
 
     When anything fails the rows are still there. Delivered records may then come again, so receivers have to know
     messages by their ``message_id``.
     """
     async with connection.transaction():
-        rows = sorted(await connection.fetch(_TAKE, BATCH_ROWS), key=lambda row: row["id"])
+        rows = sorted(await connection.fetch(_TAKE, BATCH_ROWS, topic), key=lambda row: row["id"])
         records = [record for row in rows if (record := _record(row)) is not None]
         if records:
             await sender.send(records)
     for record in records:
         metrics.OUTBOX_RELAYED.labels(record.topic).inc()
     return len(rows)
+
+
+async def relay_topics_apart(connection: Any, sender: Sender) -> None:
+    """After a failed batch: one batch for each topic, so that one that takes nothing does not hold back the others."""
+    topics = [row["topic"] for row in await connection.fetch("SELECT DISTINCT topic FROM outbox")]
+    if len(topics) < 2:
+        return
+    for topic in topics:
+        try:
+            await relay_batch(connection, sender, topic)
+        except KafkaUnavailableError as error:
+            log.warning("Kafka takes nothing for this topic", topic=topic, reason=str(error))
 
 
 async def measure(connection: Any) -> None:

@@ -16,7 +16,7 @@ from service.platform.settings import Settings
 from service.platform.tables import outbox
 from service.relay import metrics as relay_metrics
 from service.relay.leader import LOCK_KEY
-from service.relay.outbox import BATCH_ROWS, MAX_MESSAGE_BYTES, relay_batch
+from service.relay.outbox import BATCH_ROWS, MAX_MESSAGE_BYTES, relay_batch, relay_topics_apart
 from tests.service.executor_support import add_message, relaying
 from tests.service.servers import KafkaServer, eventually, free_port
 
@@ -26,13 +26,14 @@ pytestmark = pytest.mark.ring("service")
 class Remembering:
     """A sender that keeps what it gets, or fails when told to."""
 
-    def __init__(self, *, failing: bool = False) -> None:
+    def __init__(self, *, failing: bool = False, refused_topic: str | None = None) -> None:
         self.failing = failing
+        self.refused_topic = refused_topic
         self.sent: list[Record] = []
 
     async def send(self, records: Sequence[Record]) -> None:
         """Keep or fail."""
-        if self.failing:
+        if self.failing or any(record.topic == self.refused_topic for record in records):
             raise KafkaUnavailableError("away")
         self.sent += records
 
@@ -85,6 +86,23 @@ async def test_a_rolled_back_row_is_never_delivered(engine: AsyncEngine, setting
         await add_message(engine, settings.kafka_execution_topic, {"n": "committed"})
         records = await read_topic(settings, 1)
     assert [json.loads(record.value) for record in records] == [{"n": "committed"}]
+
+
+async def test_a_topic_that_takes_nothing_does_not_hold_back_the_others(
+    engine: AsyncEngine, api_settings: Settings
+) -> None:
+    await add_message(engine, api_settings.kafka_cancellation_topic, {"n": "stuck"})
+    await add_message(engine, api_settings.kafka_execution_topic, {"n": "goes"})
+    sender = Remembering(refused_topic=api_settings.kafka_cancellation_topic)
+    connection = await connect(api_settings, application="test")
+    try:
+        with pytest.raises(KafkaUnavailableError):
+            await relay_batch(connection, sender)
+        await relay_topics_apart(connection, sender)
+    finally:
+        await connection.close(timeout=5)
+    assert [json.loads(record.value) for record in sender.sent] == [{"n": "goes"}]
+    assert await pending(engine) == 1
 
 
 async def test_with_kafka_away_the_relay_retries_and_delivers_afterwards(
