@@ -177,12 +177,8 @@ class Bootstrap:
         What does not compile is left to be read from source. The Kubernetes SDK has thousands of modules of which a
         program imports few, so those are left as well.
         """
-        python = str(self.venv / "bin" / "python")
-        subprocess.run(
-            [python, "-m", "compileall", "-q", "-q", "-j", "0", "-x", "pulumi_kubernetes", str(site)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
+        work = "compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile('pulumi_kubernetes'))"
+        self._run([str(self.venv / "bin" / "python"), "-c", f"import compileall, re, sys; {work}", str(site)])
 
     def _pip_config(self) -> dict[str, str]:
         """What pip is told by files and environment; the environment wins, as it does for pip."""

@@ -77,8 +77,9 @@ def test_an_environment_without_its_stamp_is_made_afresh(tree: Path, monkeypatch
     monkeypatch.setattr(bootstrap, "_create", lambda: done.append("create"))
     monkeypatch.setattr(bootstrap, "_install_uv", lambda: done.append("uv"))
     monkeypatch.setattr(bootstrap, "_sync", lambda: done.append("sync"))
+    monkeypatch.setattr(bootstrap, "_compile", lambda _site: done.append("compile"))
     bootstrap.ensure()
-    assert done == ["create", "uv", "sync"]
+    assert done == ["create", "uv", "sync", "compile"]
 
 
 def test_changed_locks_are_installed_into_the_finished_environment(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +97,9 @@ def test_changed_locks_are_installed_into_the_finished_environment(tree: Path, m
     done: list[str] = []
     monkeypatch.setattr(bootstrap, "_create", lambda: done.append("create"))
     monkeypatch.setattr(bootstrap, "_sync", lambda: done.append("sync"))
+    monkeypatch.setattr(bootstrap, "_compile", lambda _site: done.append("compile"))
     bootstrap.ensure()
-    assert done == ["sync"]
+    assert done == ["sync", "compile"]
     assert is_complete(venv, fingerprint(tree))
 
 
