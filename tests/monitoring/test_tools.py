@@ -48,8 +48,9 @@ def alertmanager() -> Iterator[Container]:
 
 
 def ask(container: Container, *command: str, folder: str = SCRATCH) -> tuple[int, str]:
-    code, output = container.exec_run(list(command), workdir=folder)
-    return int(code), bytes(output).decode(errors="replace")
+    """Exit code and what was said, answers after remarks: the two streams arrive in no order of their own."""
+    code, (answers, remarks) = container.exec_run(list(command), workdir=folder, demux=True)
+    return int(code), b"".join([remarks or b"", answers or b""]).decode(errors="replace")
 
 
 @pytest.mark.item("alert-rules-loaded")
