@@ -84,6 +84,11 @@ class Workload:
     """Whether the program may read the host's /proc and /sys, for host figures."""
 
 
+def http_probe(port: int, path: str = "/metrics") -> list[str]:
+    """The health command of every image made on our base: fails on any answer but 200."""
+    return ["http-probe", f"http://127.0.0.1:{port}{path}"]
+
+
 def secret_path(name: str) -> str:
     """Where the program finds a secret of this name."""
     return f"{SECRETS_FOLDER}/{name}"

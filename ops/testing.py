@@ -10,7 +10,6 @@ from ops.children import end
 from ops.console import duration
 from ops.context import Context
 from ops.environment import pulumi_environment
-from ops.errors import OperatorError
 from ops.home import PROJECT_DIR
 from ops.rings import LINT, Ring
 from ops.setup.machine import set_up
@@ -54,10 +53,8 @@ def _prepare(context: Context) -> str:
     """Sets the machine up; returns why it could not be, or nothing."""
     try:
         set_up(context.home, context.progress)
-    except OperatorError as error:
-        context.progress.say(f"error: {error.reason}\nmend:  {error.mend}")
-        return error.reason
     except Exception as error:
+        # Each part has errors of its own; what they share is a reason and a mend.
         if not (hasattr(error, "reason") and hasattr(error, "mend")):
             raise
         context.progress.say(f"error: {error.reason}\nmend:  {error.mend}")

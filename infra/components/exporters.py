@@ -4,7 +4,7 @@ import pulumi
 
 from infra.endpoints import Placed, PostgresEndpoint, ScrapeTarget
 from infra.targets.docker import DockerTarget
-from infra.workload import Health, Kind, Port, Workload, secret_path
+from infra.workload import Health, Kind, Port, Workload, http_probe, secret_path
 from stacks.model import Stack
 
 NODE_PORT = 9100
@@ -32,7 +32,7 @@ class Exporters(pulumi.ComponentResource):
                 kind=Kind.SERVICE,
                 resources=settings.resources,
                 ports=[Port(NODE_PORT)],
-                health=Health(probe(NODE_PORT), settings.health, gates_start=False),
+                health=Health(http_probe(NODE_PORT), settings.health, gates_start=False),
                 host_view=True,
             ),
             parent=self,
@@ -50,7 +50,7 @@ class Exporters(pulumi.ComponentResource):
                 },
                 secret_files={"monitoring": monitoring_password},
                 ports=[Port(POSTGRES_PORT)],
-                health=Health(probe(POSTGRES_PORT), settings.health, gates_start=False),
+                health=Health(http_probe(POSTGRES_PORT), settings.health, gates_start=False),
             ),
             parent=self,
             needs=postgres.ready,
@@ -61,8 +61,3 @@ class Exporters(pulumi.ComponentResource):
             ScrapeTarget("postgres", "postgres-exporter", POSTGRES_PORT),
         ]
         self.register_outputs({})
-
-
-def probe(port: int, path: str = "/metrics") -> list[str]:
-    """The health command of every image made on our base."""
-    return ["http-probe", f"http://127.0.0.1:{port}{path}"]

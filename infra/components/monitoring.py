@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import pulumi
 
-from infra.components.exporters import probe
 from infra.endpoints import Placed, ScrapeTarget
 from infra.monitoring import alertmanager_config, dashboards, prometheus_config, rules
 from infra.targets.docker import DockerTarget
-from infra.workload import DataVolume, Health, Kind, Port, Workload, secret_path
+from infra.workload import DataVolume, Health, Kind, Port, Workload, http_probe, secret_path
 from stacks.model import Stack
 
 PROMETHEUS_PORT = 9090
@@ -31,7 +30,7 @@ class Alertmanager(pulumi.ComponentResource):
                 config_files={"alertmanager.yml": alertmanager_file(stack)},
                 ports=[Port(ALERTMANAGER_PORT, settings.published_port)],
                 volumes=[DataVolume("alertmanager-data", "/var/lib/alertmanager")],
-                health=Health(probe(ALERTMANAGER_PORT, "/-/ready"), settings.health, gates_start=False),
+                health=Health(http_probe(ALERTMANAGER_PORT, "/-/ready"), settings.health, gates_start=False),
             ),
             parent=self,
         )
@@ -65,7 +64,7 @@ class Prometheus(pulumi.ComponentResource):
                 },
                 ports=[Port(PROMETHEUS_PORT, settings.published_port)],
                 volumes=[DataVolume("prometheus-data", "/var/lib/prometheus")],
-                health=Health(probe(PROMETHEUS_PORT, "/-/ready"), settings.health, gates_start=False),
+                health=Health(http_probe(PROMETHEUS_PORT, "/-/ready"), settings.health, gates_start=False),
                 stop_seconds=30,
             ),
             parent=self,

@@ -8,11 +8,6 @@ from pathlib import Path
 from ops.errors import OperatorError
 
 
-def is_given(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the user brought a passphrase of their own."""
-    return "PULUMI_CONFIG_PASSPHRASE" in environ or bool(environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"))
-
-
 def passphrase_ready(path: Path, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether there is one that Pulumi can use. Raises OperatorError for a given file that is not there or empty."""
     given = environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
