@@ -2,16 +2,13 @@
 
 import pulumi
 
-from images.catalog import reference
 from infra.components.exporters import Exporters
-from infra.components.kafka import METRICS_PORT as KAFKA_METRICS_PORT
-from infra.components.kafka import Kafka
 from infra.components.monitoring import Alertmanager, Grafana, Prometheus
-from infra.components.postgres import Postgres
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
-from infra.endpoints import Placed, ScrapeTarget
+from infra.endpoints import ScrapeTarget
+from infra.images import image_source
+from infra.provisioning import provision
 from infra.stack_secrets import Secrets
-from infra.targets.docker import DockerTarget
 from infra.targets.docker_images import why_unavailable
 from stacks.errors import StackError
 from stacks.model import Stack
@@ -19,37 +16,33 @@ from stacks.model import Stack
 
 def deploy(stack: Stack) -> None:
     """Registers every resource of the stack and exports its outputs."""
-
-    def image(name: str) -> str:
-        return stack.images.get(name) or reference(name)
-
-    secrets = Secrets()
-    target = DockerTarget(stack, image)
-    postgres = Postgres(stack, target, image("postgres"), secrets.postgres, secrets.monitoring)
-    kafka = Kafka(stack, target, image("kafka"))
+    image = image_source(stack)
+    secrets = Secrets(generation=stack.secret_generation)
+    base = provision(stack, image, secrets)
+    target = base.target
     parts = ServiceParts(
         stack=stack,
         target=target,
         image=image("api"),
-        postgres=postgres.endpoint,
-        kafka=kafka.endpoint,
-        jwt_secret=secrets.jwt,
-        admin_password=secrets.admin,
+        postgres=base.postgres,
+        kafka=base.kafka,
+        secrets=secrets,
+        trust=base.trust,
     )
     migrations = Migrations(parts)
     api = Api(parts, migrations.succeeded)
     relay = Relay(parts, migrations.succeeded)
     executors = Executors(parts, migrations.succeeded)
-    placed = [postgres.placed, kafka.placed, migrations.placed, api.placed, relay.placed, *executors.placed]
+    placed = [*base.placed, migrations.placed, api.placed, relay.placed, *executors.placed]
     scrape = [
         ScrapeTarget("workflow-api", "api", stack.api.port),
         ScrapeTarget("relay", "relay", WORKER_PORT),
         *(ScrapeTarget("executor", each.part, WORKER_PORT) for each in executors.placed),
-        ScrapeTarget("kafka", "kafka", KAFKA_METRICS_PORT),
+        *base.scrape,
     ]
     if stack.exporters.enabled:
         exporters = Exporters(
-            stack, target, image("node-exporter"), image("postgres-exporter"), postgres.endpoint, secrets.monitoring
+            stack, target, image("node-exporter"), image("postgres-exporter"), base.postgres, base.trust
         )
         placed += exporters.placed
         scrape += exporters.targets
@@ -64,20 +57,12 @@ def deploy(stack: Stack) -> None:
     else:
         pulumi.log.warn(f"Grafana is left out: {reason}. The rest is deployed; load the image and run `up` again.")
         missing["grafana"] = reason
-    export(stack, placed, missing, secrets)
-
-
-def export(stack: Stack, placed: list[Placed], missing: dict[str, str], secrets: Secrets) -> None:
-    """The stack's outputs: entry points, and the inventory that the live verification works from."""
-    host = stack.docker.address
-    urls = {
-        key.removesuffix(".publishedPort"): f"http://{host}:{port}"
-        for key, port in stack.published_ports.items()
-        if key.removesuffix(".publishedPort") not in missing
-    }
-    pulumi.export("urls", urls)
+    pulumi.export("urls", base.urls(missing))
     pulumi.export("inventory", {each.part: each.inventory for each in placed})
     pulumi.export("missing", missing)
-    pulumi.export("network", stack.docker.network)
+    pulumi.export("network", base.network)
+    pulumi.export("target", stack.target)
     pulumi.export("adminUsername", stack.authentication.admin_username)
     pulumi.export("adminPassword", secrets.admin)
+    if base.trust.authority is not None:
+        pulumi.export("authority", base.trust.authority)

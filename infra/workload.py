@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 import pulumi
 
@@ -17,6 +18,9 @@ SECRETS_FOLDER = f"{CONFIG_FOLDER}/secrets"
 APP_UID = 10001
 """The unprivileged user of every image that is built here."""
 
+WORLD = "world"
+"""The peer that stands for everybody outside the stack."""
+
 
 class Kind(StrEnum):
     """How a program lives."""
@@ -25,32 +29,95 @@ class Kind(StrEnum):
     STATEFUL = "stateful"
     JOB = "job"
     """Runs once to its end; what comes after it waits for its success."""
+    SCHEDULE = "schedule"
+    """Runs to its end again and again, by the clock."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port a program listens on; `published` is the host's port when it is reachable from outside the network."""
+    """A port a program listens on.
+
+    `published` is the host's port when it is reachable from outside the network; `peers` are the parts that may
+    connect; `service` is the number under which others find it, where that is not the program's own.
+    """
 
     number: int
     published: int | None = None
+    peers: Sequence[str] = ()
+    service: int | None = None
 
 
 @dataclass(frozen=True)
 class DataVolume:
-    """A folder whose content outlives the container."""
+    """A folder whose content outlives the container. `owner` is the part whose volume it is, when it is shared."""
 
     name: str
     path: str
+    size: int = 1024
+    """In MiB, where the target can bound it."""
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class HttpCheck:
+    """A GET that must be answered with success."""
+
+    port: int
+    path: str
+    tls: bool = False
+
+
+@dataclass(frozen=True)
+class TcpCheck:
+    """A connection that must be accepted."""
+
+    port: int
+
+
+Check = HttpCheck | TcpCheck | tuple[str, ...]
+"""How to ask a program; a tuple is a command run inside the container, which costs a process each time."""
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """When a program may be given work, apart from whether it lives."""
+
+    check: Check
+    timing: HealthTiming
 
 
 @dataclass(frozen=True)
 class Health:
-    """How to tell that a program works, as the command run inside the container."""
+    """How to tell that a program works, as the command run inside the container.
+
+    `probe` asks the same without starting a process, for targets that can; `readiness` is `probe` when not given.
+    """
 
     command: Sequence[str]
     timing: HealthTiming
     gates_start: bool = True
     """Whether what depends on this program waits until it is healthy."""
+    probe: Check | None = None
+    readiness: Readiness | None = None
+
+
+@dataclass(frozen=True)
+class Autoscale:
+    """Between how many replicas, and at which use of the requested processor time (per cent)."""
+
+    least: int
+    most: int
+    cpu_percent: int
+
+
+@dataclass(frozen=True)
+class ApiAccess:
+    """What a program may do with objects of its own namespace through the cluster's API."""
+
+    group: str
+    resources: Sequence[str]
+    verbs: Sequence[str]
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +134,8 @@ class Workload:
     """Content by path below CONFIG_FOLDER."""
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Content by name below SECRETS_FOLDER."""
+    rereads: frozenset[str] = frozenset()
+    """Files that the program reads again when they change, so that no restart is needed. Paths or secret names."""
     ports: Sequence[Port] = ()
     volumes: Sequence[DataVolume] = ()
     scratch: Sequence[str] = ("/tmp",)  # noqa: S108 - a path inside the container, in memory
@@ -76,12 +145,30 @@ class Workload:
     read_only_root: bool = True
     stop_signal: str | None = None
     stop_seconds: int = 15
+    drain_seconds: int = 0
+    """How long the program goes on working after it is taken off the list of those that get new work."""
     after: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     """Conditions that must have come true before the program starts, by name: an output that fails fails the start."""
     container_name: str | None = None
     """Name without the stack's prefix, where it is not the part's."""
     host_view: bool = False
     """Whether the program may read the host's /proc and /sys, for host figures."""
+    replicas: int = 1
+    autoscale: Autoscale | None = None
+    schedule: str | None = None
+    """When a SCHEDULE runs, in cron's five fields, UTC."""
+    near: str | None = None
+    """The part on whose machine it must run, because it shares that part's volume."""
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Names under which others find it, each with the further labels that a replica must carry; none: its own name."""
+    exposure: Literal["NodePort", "LoadBalancer"] | None = None
+    """How a cluster opens the published ports to the outside; None: not at all."""
+    identity: bool = False
+    """Whether it is told which of the replicas it is: POD_NAME, POD_IP, POD_NAMESPACE."""
+    api_access: Sequence[ApiAccess] = ()
+    """Its rights on the cluster's API; none: not even a token."""
+    calls_out: bool = False
+    """Whether it may open connections to the outside."""
 
 
 def http_probe(port: int, path: str = "/metrics") -> list[str]:

@@ -18,9 +18,11 @@ from stacks.parts import (
     Exporters,
     Grafana,
     Kafka,
+    KubernetesTarget,
     Logging,
     Name,
     Part,
+    Pki,
     Postgres,
     Prometheus,
     Relay,
@@ -47,8 +49,12 @@ class Stack(Part):
     """One environment. Frozen, complete, and free of secrets."""
 
     name: Name
-    target: Literal["docker"] = "docker"
+    target: Literal["docker", "kubernetes"] = "docker"
     docker: DockerTarget = DockerTarget()
+    kubernetes: KubernetesTarget = KubernetesTarget()
+    pki: Pki = Pki()
+    secret_generation: Annotated[int, Field(ge=1)] = 1
+    """A higher number draws every secret anew at the next `up`; the generation before stays valid."""
     images: dict[Name, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     """Image references that replace those built here, by image name."""
     logging: Logging = Logging()
@@ -65,6 +71,11 @@ class Stack(Part):
     exporters: Exporters = Exporters()
 
     @property
+    def namespace(self) -> str:
+        """The stack's namespace on a cluster."""
+        return self.kubernetes.namespace or f"workflow-{self.name}"
+
+    @property
     def published_ports(self) -> dict[str, int]:
         """Host port by config key, of everything this stack publishes."""
         return {
@@ -77,8 +88,32 @@ class Stack(Part):
     @property
     def most_connections(self) -> int:
         """The most database connections that all programs of this stack can hold at a time."""
-        groups = ((1, self.api.pool), (1, self.relay.pool), (self.executor.instances, self.executor.pool))
+        surge = 1 if self.target == "kubernetes" else 0
+        groups = (
+            (sizing.most_instances(self.api.replicas, self.api.autoscaling, surge), self.api.pool),
+            (sizing.most_instances(self.relay.replicas, None, surge), self.relay.pool),
+            (sizing.most_instances(self.executor.instances, self.executor.autoscaling, surge), self.executor.pool),
+        )
         return sum(sizing.connections_of(instances, pool.size, pool.overflow) for instances, pool in groups)
+
+    @property
+    def demands(self) -> list[sizing.Demand]:
+        """The most that all parts can take on a cluster at a time."""
+        api, relay, executor = self.api, self.relay, self.executor
+        return [
+            sizing.Demand("api", sizing.most_instances(api.replicas, api.autoscaling, 1), api.resources),
+            sizing.Demand("relay", sizing.most_instances(relay.replicas, None, 1), relay.resources),
+            sizing.Demand(
+                "executor", sizing.most_instances(executor.instances, executor.autoscaling, 1), executor.resources
+            ),
+            sizing.Demand("postgres", 1, self.postgres.resources),
+            sizing.Demand("kafka", 1, self.kafka.resources),
+            sizing.Demand("prometheus", 1, self.prometheus.resources),
+            sizing.Demand("alertmanager", 1, self.alertmanager.resources),
+            sizing.Demand("grafana", 1, self.grafana.resources),
+            sizing.Demand("exporters", 2, self.exporters.resources),
+            sizing.JOBS,
+        ]
 
     @model_validator(mode="after")
     def _relations_hold(self) -> Self:
@@ -89,6 +124,23 @@ class Stack(Part):
 
     def _faults(self) -> Iterator[Fault]:
         api = self.api
+        if self.target == "docker":
+            for key, part in (("api", api), ("relay", self.relay)):
+                if part.replicas > 1:
+                    wanted = "one Docker engine runs one of it; several need target: kubernetes"
+                    yield Fault(f"{key}.replicas", part.replicas, wanted, "api-replicas-prod")
+        for key, replicas, scaling in (
+            ("api", api.replicas, api.autoscaling),
+            ("executor", self.executor.instances, self.executor.autoscaling),
+        ):
+            if scaling is not None and scaling.most < replicas:
+                wanted = f"it must be at least {replicas}, the number to begin with"
+                yield Fault(f"{key}.autoscaling.most", scaling.most, wanted, "autoscaling-policy")
+        if self.target == "kubernetes":
+            yield from self._quota_faults()
+        if self.pki.renew_before_days >= self.pki.days:
+            wanted = f"it must be less than pki.days = {self.pki.days}"
+            yield Fault("pki.renewBeforeDays", self.pki.renew_before_days, wanted, "tls-certificates-valid")
         if api.reload and api.workers > 1:
             yield Fault("api.reload", "true", f"with {api.workers} workers it must be false", "api-reload-off")
         if api.workers > (most := sizing.recommended_workers(api.resources.cpus)):
@@ -122,3 +174,14 @@ class Stack(Part):
         for (key, port), (other, other_port) in combinations(self.published_ports.items(), 2):
             if port == other_port:
                 yield Fault(key, port, f"{PROJECT}:{other} has the same; give each its own", "required-ports-free")
+
+    def _quota_faults(self) -> Iterator[Fault]:
+        quota, demands = self.kubernetes.quota, self.demands
+        for name, given, needed, unit in (
+            ("cpus", quota.cpus, sum(each.count * each.resources.cpus for each in demands), ""),
+            ("memory", quota.memory, sum(each.count * each.resources.memory for each in demands), "Mi"),
+            ("pods", quota.pods, sum(each.count for each in demands), ""),
+        ):
+            if given < needed:
+                wanted = f"all parts together can take {needed:g}{unit}: raise it, or make the parts smaller"
+                yield Fault(f"kubernetes.quota.{name}", f"{given:g}{unit}", wanted, "resource-limits-set")

@@ -21,10 +21,16 @@ class Part(BaseModel):
 
 
 class Resources(Part):
-    """Limits of one container."""
+    """Limits of one container. On a cluster `cpu_request` is what is set aside for it; its memory always is."""
 
     cpus: Cores = 0.5
     memory: Memory = 256
+    cpu_request: Cores | None = None
+
+    @property
+    def requested_cpus(self) -> float:
+        """Cores set aside: as described, or a quarter of the limit."""
+        return self.cpus / 4 if self.cpu_request is None else self.cpu_request
 
 
 class HealthTiming(Part):
@@ -43,6 +49,53 @@ class DockerTarget(Part):
     network: Name = "orchestrator-network"
     address: Literal["127.0.0.1"] = "127.0.0.1"
     """Host address that published ports are bound to."""
+
+
+class Quota(Part):
+    """Bounds of the stack's namespace: limits of processor and memory, and pods."""
+
+    cpus: Cores = 64
+    memory: Memory = 65536
+    pods: Annotated[int, Field(ge=1, le=10000)] = 100
+
+
+class KubernetesTarget(Part):
+    """Where on which cluster. Each stack has a namespace of its own."""
+
+    context: Annotated[str, Field(min_length=1)] | None = None
+    """The kubeconfig's context; the current one when not given."""
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
+    """`workflow-<stack>` when not given."""
+    storage_class: Name | None = None
+    """For every volume; the cluster's default when not given."""
+    registry: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$")] | None = None
+    """Where the images built here are pushed to and pulled from."""
+    image_pull_secret: Name | None = None
+    spread: Literal["required", "preferred"] = "required"
+    """Whether replicas of one part must run on different nodes, or only should."""
+    keep_data: bool = True
+    """Whether volumes and the namespace survive `destroy`."""
+    quota: Quota = Quota()
+    public_address: str | None = None
+    """Host name or address under which the cluster's published ports are reached."""
+
+
+class Pki(Part):
+    """Lives of the stack's own authority and certificates, in days."""
+
+    authority_days: Annotated[int, Field(ge=30, le=7300)] = 3650
+    authority_generation: Annotated[int, Field(ge=1)] = 1
+    days: Annotated[int, Field(ge=1, le=397)] = 90
+    renew_before_days: Annotated[int, Field(ge=0, le=180)] = 30
+    generation: Annotated[int, Field(ge=1)] = 1
+    """A higher number issues every certificate anew at the next `up`."""
+
+
+class Autoscaling(Part):
+    """How far a part may grow by itself, and from which use of its requested processor time on, per cent."""
+
+    most: Annotated[int, Field(ge=1, le=100)]
+    cpu_percent: Annotated[int, Field(ge=10, le=100)] = 75
 
 
 class Postgres(Part):
@@ -130,13 +183,21 @@ class Api(Part):
     enable_metrics: bool = True
     enable_audit_logging: bool = True
     trusted_hosts: tuple[str, ...] = ("*",)
+    replicas: Annotated[int, Field(ge=1, le=100)] = 1
+    autoscaling: Autoscaling | None = None
     resources: Resources = Resources(cpus=1, memory=512)
     health: HealthTiming = HealthTiming(interval=30, timeout=10, start_period=40, retries=3)
+    readiness: HealthTiming = HealthTiming(interval=10, timeout=5, start_period=20, retries=3)
+    drain_seconds: Annotated[int, Field(ge=0, le=120)] = 8
+    """How long a replica goes on answering after it was taken out of the service; longer than the edge keeps a
+    connection."""
 
 
 class Relay(Part):
     """What carries accepted runs from the outbox to Kafka."""
 
+    replicas: Annotated[int, Field(ge=1, le=10)] = 1
+    """One works, the others stand by."""
     pool: Pool = Pool(size=2, overflow=2)
     resources: Resources = Resources(cpus=0.5, memory=192)
     health: HealthTiming = HealthTiming()
@@ -145,7 +206,8 @@ class Relay(Part):
 class Executor(Part):
     """What runs the workflows."""
 
-    instances: Annotated[int, Field(ge=1, le=9)] = 1
+    instances: Annotated[int, Field(ge=1, le=100)] = 1
+    autoscaling: Autoscaling | None = None
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     http_allowed_hosts: tuple[str, ...] = ()

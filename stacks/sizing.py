@@ -4,6 +4,10 @@ Pool numbers are per instance and are divided among the instance's workers, so t
 workers means at most 60 connections an instance, not 240.
 """
 
+from dataclasses import dataclass
+
+from stacks.parts import Autoscaling, Resources
+
 CONNECTIONS_RESERVED_FOR_OPERATORS = 5
 """Connections left for the superuser, migrations and a person with psql."""
 
@@ -12,6 +16,19 @@ CONNECTIONS_OF_MONITORING = 5
 
 DOUBLE = 2
 """Overflow over pool, and pool over workers, in the documents."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How many replicas of a part there can be at a time, and what each may take."""
+
+    part: str
+    count: int
+    resources: Resources
+
+
+JOBS = Demand("jobs", 4, Resources(cpus=1, memory=512))
+"""Upper bound of what runs to its end: migrations, roles, access, backups."""
 
 
 def recommended_workers(cores: float) -> int:
@@ -27,6 +44,11 @@ def smallest_pool(workers: int) -> int:
 def overflow_of(pool: int) -> int:
     """The documented overflow of a pool."""
     return DOUBLE * pool
+
+
+def most_instances(replicas: int, scaling: Autoscaling | None, surge: int) -> int:
+    """The most replicas that can be there at a time: all that may be scaled to, and those of a rolling update."""
+    return max(replicas, scaling.most if scaling else 0) + surge
 
 
 def connections_of(instances: int, pool: int, overflow: int) -> int:

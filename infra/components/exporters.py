@@ -3,7 +3,8 @@
 import pulumi
 
 from infra.endpoints import Placed, PostgresEndpoint, ScrapeTarget
-from infra.targets.docker import DockerTarget
+from infra.targets import Target
+from infra.trust import Trust
 from infra.workload import Health, Kind, Port, Workload, http_probe, secret_path
 from stacks.model import Stack
 
@@ -17,11 +18,11 @@ class Exporters(pulumi.ComponentResource):
     def __init__(
         self,
         stack: Stack,
-        target: DockerTarget,
+        target: Target,
         node_image: str,
         postgres_image: str,
         postgres: PostgresEndpoint,
-        monitoring_password: pulumi.Output[str],
+        trust: Trust,
     ) -> None:
         super().__init__("workflow:infra:Exporters", "exporters")
         settings = stack.exporters
@@ -31,11 +32,15 @@ class Exporters(pulumi.ComponentResource):
                 image=node_image,
                 kind=Kind.SERVICE,
                 resources=settings.resources,
-                ports=[Port(NODE_PORT)],
+                ports=[Port(NODE_PORT, peers=["prometheus"])],
                 health=Health(http_probe(NODE_PORT), settings.health, gates_start=False),
                 host_view=True,
             ),
             parent=self,
+        )
+        login = postgres.login("monitoring")
+        encryption = (
+            f"verify-full&sslrootcert={secret_path('database-ca.crt')}" if postgres.ca is not None else "disable"
         )
         database = target.place(
             Workload(
@@ -44,12 +49,15 @@ class Exporters(pulumi.ComponentResource):
                 kind=Kind.SERVICE,
                 resources=settings.resources,
                 env={
-                    "DATA_SOURCE_URI": f"{postgres.host}:{postgres.port}/{postgres.database}?sslmode=disable",
-                    "DATA_SOURCE_USER": "monitoring",
+                    "DATA_SOURCE_URI": f"{postgres.host}:{postgres.port}/{postgres.database}?sslmode={encryption}",
+                    "DATA_SOURCE_USER": login.user,
                     "DATA_SOURCE_PASS_FILE": secret_path("monitoring"),
                 },
-                secret_files={"monitoring": monitoring_password},
-                ports=[Port(POSTGRES_PORT)],
+                secret_files={
+                    "monitoring": login.password,
+                    **({"database-ca.crt": postgres.ca} if postgres.ca is not None else {}),
+                },
+                ports=[Port(POSTGRES_PORT, peers=["prometheus"])],
                 health=Health(http_probe(POSTGRES_PORT), settings.health, gates_start=False),
             ),
             parent=self,

@@ -6,7 +6,7 @@ import uuid
 import pulumi
 
 from infra.endpoints import KafkaEndpoint
-from infra.targets.docker import DockerTarget
+from infra.targets import Target
 from infra.workload import DataVolume, Health, Kind, Port, Workload
 from stacks.model import Stack
 
@@ -19,7 +19,7 @@ DATA_FOLDER = "/var/lib/kafka"
 class Kafka(pulumi.ComponentResource):
     """One KRaft node that is broker and controller."""
 
-    def __init__(self, stack: Stack, target: DockerTarget, image: str) -> None:
+    def __init__(self, stack: Stack, target: Target, image: str) -> None:
         super().__init__("workflow:infra:Kafka", "kafka-broker")
         settings = stack.kafka
         self.placed = target.place(

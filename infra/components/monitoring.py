@@ -6,7 +6,7 @@ import pulumi
 
 from infra.endpoints import Placed, ScrapeTarget
 from infra.monitoring import alertmanager_config, dashboards, prometheus_config, rules
-from infra.targets.docker import DockerTarget
+from infra.targets import Target
 from infra.workload import DataVolume, Health, Kind, Port, Workload, http_probe, secret_path
 from stacks.model import Stack
 
@@ -18,7 +18,7 @@ GRAFANA_PORT = 3000
 class Alertmanager(pulumi.ComponentResource):
     """Routes alerts by severity."""
 
-    def __init__(self, stack: Stack, target: DockerTarget, image: str) -> None:
+    def __init__(self, stack: Stack, target: Target, image: str) -> None:
         super().__init__("workflow:infra:Alertmanager", "alertmanager-server")
         settings = stack.alertmanager
         self.placed = target.place(
@@ -28,7 +28,7 @@ class Alertmanager(pulumi.ComponentResource):
                 kind=Kind.STATEFUL,
                 resources=settings.resources,
                 config_files={"alertmanager.yml": alertmanager_file(stack)},
-                ports=[Port(ALERTMANAGER_PORT, settings.published_port)],
+                ports=[Port(ALERTMANAGER_PORT, settings.published_port, peers=["prometheus"])],
                 volumes=[DataVolume("alertmanager-data", "/var/lib/alertmanager")],
                 health=Health(http_probe(ALERTMANAGER_PORT, "/-/ready"), settings.health, gates_start=False),
             ),
@@ -44,7 +44,7 @@ class Prometheus(pulumi.ComponentResource):
     def __init__(
         self,
         stack: Stack,
-        target: DockerTarget,
+        target: Target,
         image: str,
         scrape: Sequence[ScrapeTarget],
         alertmanager: str,
@@ -62,7 +62,7 @@ class Prometheus(pulumi.ComponentResource):
                     "prometheus.yml": prometheus_config.render(scrape, alertmanager),
                     **{f"rules/{name}": content for name, content in rules.files().items()},
                 },
-                ports=[Port(PROMETHEUS_PORT, settings.published_port)],
+                ports=[Port(PROMETHEUS_PORT, settings.published_port, peers=["grafana"])],
                 volumes=[DataVolume("prometheus-data", "/var/lib/prometheus")],
                 health=Health(http_probe(PROMETHEUS_PORT, "/-/ready"), settings.health, gates_start=False),
                 stop_seconds=30,
@@ -76,7 +76,7 @@ class Prometheus(pulumi.ComponentResource):
 class Grafana(pulumi.ComponentResource):
     """Dashboards over Prometheus. The image is pulled by reference."""
 
-    def __init__(self, stack: Stack, target: DockerTarget, prometheus: str, admin_password: pulumi.Output[str]) -> None:
+    def __init__(self, stack: Stack, target: Target, prometheus: str, admin_password: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Grafana", "grafana-server")
         settings = stack.grafana
         boards = {f"dashboards/{name}": content for name, content in dashboards.dashboards().items()}

@@ -2,8 +2,8 @@
 
 import pulumi
 
-from infra.endpoints import PostgresEndpoint
-from infra.targets.docker import DockerTarget
+from infra.endpoints import EVERYBODY, Login, PostgresEndpoint
+from infra.targets import Target
 from infra.workload import DataVolume, Health, Kind, Port, Workload, secret_path
 from stacks.model import Stack
 
@@ -16,7 +16,7 @@ class Postgres(pulumi.ComponentResource):
     def __init__(
         self,
         stack: Stack,
-        target: DockerTarget,
+        target: Target,
         image: str,
         password: pulumi.Output[str],
         monitoring_password: pulumi.Output[str],
@@ -50,8 +50,7 @@ class Postgres(pulumi.ComponentResource):
             host="postgres",
             port=PORT,
             database=settings.database,
-            user=settings.user,
-            password=password,
+            logins={EVERYBODY: Login(settings.user, password), "monitoring": Login("monitoring", monitoring_password)},
             ready=[self.placed.resource],
         )
         self.register_outputs({})

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.endpoints import KafkaEndpoint, Placed, PostgresEndpoint
-from infra.targets.docker import DockerTarget
-from infra.workload import Health, Kind, Port, Workload, secret_path
+from infra.stack_secrets import Secrets
+from infra.targets import Target
+from infra.trust import Trust
+from infra.workload import Autoscale, Health, HttpCheck, Kind, Port, Readiness, Workload, secret_path
 from stacks.model import Stack
-from stacks.parts import HealthTiming, Pool, Resources
+from stacks.parts import Autoscaling, HealthTiming, Pool, Resources
 
 WORKER_PORT = 8001
 """Where relay and executor tell their health and figures."""
@@ -20,17 +22,25 @@ class ServiceParts:
     """What the programs of the service need from the rest of the stack."""
 
     stack: Stack
-    target: DockerTarget
+    target: Target
     image: str
     postgres: PostgresEndpoint
     kafka: KafkaEndpoint
-    jwt_secret: pulumi.Output[str]
-    admin_password: pulumi.Output[str]
+    secrets: Secrets
+    trust: Trust
 
     @property
     def ready(self) -> list[pulumi.Resource]:
         """What must be healthy before any of the programs starts."""
         return [*self.postgres.ready, *self.kafka.ready]
+
+    def env(self, program: str, pool: Pool) -> dict[str, pulumi.Input[str]]:
+        """The documented variables that every program of the service reads."""
+        return {**common_env(self.stack, pool), **self.kafka.env(program)}
+
+    def secret_files(self, program: str) -> dict[str, pulumi.Input[str]]:
+        """What a program needs to reach database and broker."""
+        return {**self.postgres.secret_files(program), **self.kafka.secret_files(program)}
 
 
 class Migrations(pulumi.ComponentResource):
@@ -47,13 +57,13 @@ class Migrations(pulumi.ComponentResource):
                 resources=Resources(cpus=1, memory=256),
                 command=["migrate"],
                 env={
-                    **common_env(stack, parts.kafka, Pool(size=2, overflow=2)),
+                    **parts.env("migrations", Pool(size=2, overflow=2)),
                     "BOOTSTRAP_ADMIN_USERNAME": stack.authentication.admin_username,
                     "BOOTSTRAP_ADMIN_PASSWORD_FILE": secret_path("admin_password"),
                     "KAFKA_TOPIC_PARTITIONS": str(stack.kafka.partitions),
-                    "KAFKA_TOPIC_REPLICATION": "1",
+                    "KAFKA_TOPIC_REPLICATION": str(parts.kafka.replication),
                 },
-                secret_files={"database_url": parts.postgres.url, "admin_password": parts.admin_password},
+                secret_files={**parts.secret_files("migrations"), "admin_password": parts.secrets.admin},
             ),
             parent=self,
             needs=parts.ready,
@@ -71,6 +81,8 @@ class Api(pulumi.ComponentResource):
         super().__init__("workflow:infra:Api", "api-service")
         stack = parts.stack
         api = stack.api
+        previous = parts.secrets.jwt_previous
+        local = f"{parts.trust.scheme}://localhost:{api.port}"
         self.placed = parts.target.place(
             Workload(
                 part="api",
@@ -80,17 +92,32 @@ class Api(pulumi.ComponentResource):
                 resources=api.resources,
                 command=["api"],
                 env={
-                    **common_env(stack, parts.kafka, api.pool),
+                    **parts.env("api", api.pool),
                     **api_env(stack),
-                    "JWT_SECRET_FILE": secret_path("jwt"),
+                    **parts.trust.env(),
+                    **({"JWT_PREVIOUS_SECRET_FILE": secret_path("jwt_previous")} if previous is not None else {}),
                 },
-                secret_files={"database_url": parts.postgres.url, "jwt": parts.jwt_secret},
-                ports=[Port(api.port, api.published_port)],
+                secret_files={
+                    **parts.secret_files("api"),
+                    "jwt": parts.secrets.jwt,
+                    **({"jwt_previous": previous} if previous is not None else {}),
+                    **parts.trust.identity("api"),
+                },
+                ports=[Port(api.port, api.published_port, peers=["edge", "prometheus", "executor"])],
                 # The engine's first probe comes after one whole documented interval of 30 s; waiting for it would
                 # hold every `up` back, and `verify` asks /health/ready itself.
-                health=Health(probe(f"http://localhost:{api.port}/health"), api.health, gates_start=False),
+                health=Health(
+                    probe(f"{local}/health"),
+                    api.health,
+                    gates_start=False,
+                    probe=HttpCheck(api.port, "/health", parts.trust.enabled),
+                    readiness=Readiness(HttpCheck(api.port, "/health/ready", parts.trust.enabled), api.readiness),
+                ),
                 after={"migrations": migrated},
                 stop_seconds=30,
+                drain_seconds=api.drain_seconds,
+                replicas=api.replicas,
+                autoscale=_autoscale(api.replicas, api.autoscaling),
             ),
             parent=self,
             needs=parts.ready,
@@ -104,29 +131,39 @@ class Relay(pulumi.ComponentResource):
     def __init__(self, parts: ServiceParts, migrated: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Relay", "relay-service")
         relay = parts.stack.relay
-        self.placed = _worker(self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated, {})
+        self.placed = _worker(
+            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated, {}, relay.replicas
+        )
         self.register_outputs({})
 
 
 class Executors(pulumi.ComponentResource):
-    """What runs the workflows: one container an instance, each with an id of its own."""
+    """What runs the workflows: replicas of one workload, or one workload an instance where a target has no replicas."""
 
     def __init__(self, parts: ServiceParts, migrated: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Executors", "executor-service")
         executor = parts.stack.executor
         self.placed: list[Placed] = []
-        for number in range(1, executor.instances + 1):
-            part = "executor" if number == 1 else f"executor-{number}"
-            env = {
-                "EXECUTOR_ID": f"worker-{number}",
-                "EXECUTOR_CONCURRENCY": str(executor.concurrency),
-                "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
-                "HTTP_AGENT_ALLOWED_HOSTS": ",".join(executor.http_allowed_hosts),
-            }
+        env = {
+            "EXECUTOR_CONCURRENCY": str(executor.concurrency),
+            "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
+            "HTTP_AGENT_ALLOWED_HOSTS": ",".join(executor.http_allowed_hosts),
+        }
+
+        def place(part: str, more: Mapping[str, str], replicas: int, scaling: Autoscaling | None) -> None:
             placed = _worker(
-                self, parts, part, "executor", executor.pool, executor.resources, executor.health, migrated, env
-            )
+                self, parts, part, "executor", executor.pool, executor.resources, executor.health, migrated,
+                {**env, **more}, replicas, scaling,
+            )  # fmt: skip
             self.placed.append(placed)
+
+        if parts.target.replicates:
+            # Each replica's id is its own host name.
+            place("executor", {}, executor.instances, executor.autoscaling)
+        else:
+            for number in range(1, executor.instances + 1):
+                part = "executor" if number == 1 else f"executor-{number}"
+                place(part, {"EXECUTOR_ID": f"worker-{number}"}, 1, None)
         self.register_outputs({})
 
 
@@ -140,7 +177,10 @@ def _worker(
     timing: HealthTiming,
     migrated: pulumi.Output[str],
     env: Mapping[str, str],
+    replicas: int,
+    scaling: Autoscaling | None = None,
 ) -> Placed:
+    trust = parts.trust
     return parts.target.place(
         Workload(
             part=part,
@@ -148,12 +188,21 @@ def _worker(
             kind=Kind.SERVICE,
             resources=resources,
             command=[command],
-            env={**common_env(parts.stack, parts.kafka, pool), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
-            secret_files={"database_url": parts.postgres.url},
-            ports=[Port(WORKER_PORT)],
-            health=Health(probe(f"http://localhost:{WORKER_PORT}/health"), timing, gates_start=False),
+            env={**parts.env(command, pool), **trust.env(), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
+            secret_files={**parts.secret_files(command), **trust.identity(command)},
+            ports=[Port(WORKER_PORT, peers=["prometheus"])],
+            health=Health(
+                probe(f"{trust.scheme}://localhost:{WORKER_PORT}/health"),
+                timing,
+                gates_start=False,
+                probe=HttpCheck(WORKER_PORT, "/health", trust.enabled),
+            ),
             after={"migrations": migrated},
             stop_seconds=30,
+            replicas=replicas,
+            autoscale=_autoscale(replicas, scaling),
+            # The HTTP agent calls what workflows name; which hosts it may call is the executor's own setting.
+            calls_out=command == "executor",
         ),
         parent=parent,
         needs=parts.ready,
@@ -165,14 +214,17 @@ def probe(url: str) -> list[str]:
     return ["python", "-m", "service.healthcheck", url]
 
 
-def common_env(stack: Stack, kafka: KafkaEndpoint, pool: Pool) -> dict[str, str]:
-    """The documented variables that every program of the service reads."""
+def _autoscale(replicas: int, scaling: Autoscaling | None) -> Autoscale | None:
+    return Autoscale(replicas, scaling.most, scaling.cpu_percent) if scaling else None
+
+
+def common_env(stack: Stack, pool: Pool) -> dict[str, str]:
+    """The documented variables of database and logging that every program of the service reads."""
     return {
         "DATABASE_URL_FILE": secret_path("database_url"),
         "DATABASE_POOL_SIZE": str(pool.size),
         "DATABASE_MAX_OVERFLOW": str(pool.overflow),
         "DATABASE_ECHO": _flag(pool.echo),
-        "KAFKA_BROKERS": kafka.brokers,
         "KAFKA_EXECUTION_TOPIC": stack.kafka.execution_topic,
         "KAFKA_CANCELLATION_TOPIC": stack.kafka.cancellation_topic,
         "LOG_LEVEL": stack.logging.level,

@@ -26,6 +26,8 @@ LabelArgs = TypeVar("LabelArgs")
 class DockerTarget:
     """One stack on a Docker engine."""
 
+    replicates = False
+
     def __init__(self, stack: Stack, image_reference: Callable[[str], str]) -> None:
         """`image_reference` gives the reference of an image that is built here, by its name."""
         self._stack = stack
@@ -39,7 +41,12 @@ class DockerTarget:
         )
 
     def place(self, workload: Workload, parent: pulumi.Resource, needs: Sequence[pulumi.Resource] = ()) -> Placed:
-        """Registers all resources of a workload, the container after everything it needs."""
+        """Registers all resources of a workload, the container after everything it needs.
+
+        Raises ValueError for what one engine can't do: replicas, and runs by the clock.
+        """
+        if workload.replicas > 1 or workload.kind is Kind.SCHEDULE:
+            raise ValueError(f"{workload.part} needs a target that has replicas and schedules; Docker has neither")
         name = self._name(workload.container_name or workload.part)
         image = self._image(workload.image)
         mounts = [self._data(workload, volume.name, volume.path, parent) for volume in workload.volumes]

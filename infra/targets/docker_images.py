@@ -7,6 +7,23 @@ REGISTRY_SECONDS = 5
 """How long to ask a registry before the image counts as not to be had."""
 
 
+def digest_reference(reference: str) -> str | None:
+    """The same image by its digest in the registry, or None when the registry does not answer for it.
+
+    The engine asks, with the credentials of `docker login`.
+    """
+    try:
+        engine = docker.from_env(timeout=REGISTRY_SECONDS)
+        try:
+            data = engine.images.get_registry_data(reference)
+        finally:
+            engine.close()
+    except (DockerException, OSError):
+        return None
+    repository = reference.rpartition(":")[0] if ":" in reference.rpartition("/")[2] else reference
+    return f"{repository}@{data.id}"
+
+
 def why_unavailable(reference: str) -> str | None:
     """None when the engine has the image or its registry answers for it; else the reason in a few words."""
     try:

@@ -40,7 +40,8 @@ def test_every_variable_of_the_service_is_rendered_or_left_on_purpose(deploy: De
 
 def test_the_default_stack_renders_the_documented_values() -> None:
     stack = Stack(name="dev")
-    env = {**common_env(stack, KafkaEndpoint("kafka:29092"), Pool()), **api_env(stack)}
+    kafka = KafkaEndpoint("kafka:29092")
+    env = {**common_env(stack, Pool()), **kafka.env("api"), **api_env(stack)}
     assert env["KAFKA_BROKERS"] == "kafka:29092"
     assert (env["DATABASE_POOL_SIZE"], env["DATABASE_MAX_OVERFLOW"]) == ("10", "20")
     assert env["CORS_ORIGINS"] == "http://localhost:3000"

@@ -1,0 +1,51 @@
+"""Which image each program is started from."""
+
+from collections.abc import Callable
+
+from images.catalog import reference
+from infra.targets.docker_images import digest_reference
+from stacks.errors import StackError
+from stacks.model import PROJECT, Stack
+
+ImageSource = Callable[[str], str]
+"""The reference of an image by its name in images/."""
+
+
+def image_source(stack: Stack) -> ImageSource:
+    """References for a stack: those it names itself, else the ones of this tree, by digest where there is a registry.
+
+    The returned function raises StackError when the registry does not have the image.
+    """
+    found: dict[str, str] = {}
+
+    def image(name: str) -> str:
+        if name not in found:
+            found[name] = stack.images.get(name) or _of_this_tree(stack, name)
+        return found[name]
+
+    return image
+
+
+def registry_reference(registry: str, name: str) -> str:
+    """Where the image of this tree lies in a registry, by tag."""
+    return f"{registry}/{reference(name)}"
+
+
+def _of_this_tree(stack: Stack, name: str) -> str:
+    registry = stack.kubernetes.registry
+    if stack.target == "docker":
+        return reference(name)
+    if registry is None:
+        fault = (
+            f"{PROJECT}:kubernetes.registry is not set; a cluster pulls its images from a registry: "
+            f"name one, or give {PROJECT}:images.{name} by digest"
+        )
+        raise StackError(stack.name, [fault])
+    tagged = registry_reference(registry, name)
+    pinned = digest_reference(tagged)
+    if pinned is None:
+        fault = (
+            f"image {tagged} is not in its registry, or the registry does not answer; ./deploy-api.sh push {stack.name}"
+        )
+        raise StackError(stack.name, [fault])
+    return pinned

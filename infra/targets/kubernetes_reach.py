@@ -1,0 +1,127 @@
+"""Who may reach a workload and how: its services and its network policies."""
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.networking import v1 as networking
+
+from infra.workload import WORLD, Kind, Port, Workload
+
+PART_LABEL = "workflow.part"
+PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+"""What is not the outside: a program that may call out still reaches nothing else of the cluster or its network."""
+
+
+def services(
+    workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> list[core.Service]:
+    """One service for each name of the workload, and for a stateful one the headless one that names its replicas."""
+    if not workload.ports:
+        return []
+    made = []
+    for name, more in (workload.services or {workload.part: {}}).items():
+        published = workload.exposure is not None and name == workload.part
+        spec = core.ServiceSpecArgs(
+            type=workload.exposure if published else "ClusterIP",
+            selector={**selector, **more},
+            ports=[_service_port(port, published) for port in workload.ports if not published or port.published],
+        )
+        made.append(
+            core.Service(name, metadata=meta.ObjectMetaArgs(name=name, labels=dict(labels)), spec=spec, opts=opts)
+        )
+    if workload.kind is Kind.STATEFUL:
+        made.append(_headless(workload, labels, selector, opts))
+    return made
+
+
+def _headless(
+    workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> core.Service:
+    name = f"{workload.part}-nodes"
+    spec = core.ServiceSpecArgs(
+        cluster_ip="None",
+        selector=dict(selector),
+        # Replicas must find one another before they are ready: they become ready together.
+        publish_not_ready_addresses=True,
+        ports=[_service_port(port, False) for port in workload.ports],
+    )
+    return core.Service(name, metadata=meta.ObjectMetaArgs(name=name, labels=dict(labels)), spec=spec, opts=opts)
+
+
+def _service_port(port: Port, published: bool) -> core.ServicePortArgs:
+    return core.ServicePortArgs(
+        name=f"tcp-{port.service or port.number}",
+        port=port.service or port.number,
+        target_port=port.number,
+        protocol="TCP",
+        node_port=port.published if published else None,
+    )
+
+
+def policies(
+    workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> list[networking.NetworkPolicy]:
+    """Both directions of every declared way: what may come in here, and that its peers may go out to here."""
+    own = meta.LabelSelectorArgs(match_labels=dict(selector))
+    made = []
+
+    def register(name: str, spec: networking.NetworkPolicySpecArgs) -> None:
+        data = meta.ObjectMetaArgs(name=name, labels=dict(labels))
+        made.append(networking.NetworkPolicy(f"policy-{name}", metadata=data, spec=spec, opts=opts))
+
+    reached = [port for port in workload.ports if port.peers]
+    if reached:
+        rules = [
+            networking.NetworkPolicyIngressRuleArgs(ports=[_policy_port(port)], from_=_origins(port))
+            for port in reached
+        ]
+        register(
+            f"{workload.part}-is-reached",
+            networking.NetworkPolicySpecArgs(pod_selector=own, policy_types=["Ingress"], ingress=rules),
+        )
+    for port in reached:
+        if parts := [peer for peer in port.peers if peer != WORLD]:
+            register(
+                f"{workload.part}-{port.number}-may-be-called",
+                networking.NetworkPolicySpecArgs(
+                    pod_selector=_parts(parts),
+                    policy_types=["Egress"],
+                    egress=[
+                        networking.NetworkPolicyEgressRuleArgs(
+                            ports=[_policy_port(port)], to=[networking.NetworkPolicyPeerArgs(pod_selector=own)]
+                        )
+                    ],
+                ),
+            )
+    outside = []
+    if workload.api_access:
+        # The API server's address is the cluster's business, and behind its service it is not a pod.
+        ports = [networking.NetworkPolicyPortArgs(port=number, protocol="TCP") for number in (443, 6443)]
+        outside.append(networking.NetworkPolicyEgressRuleArgs(ports=ports))
+    if workload.calls_out:
+        block = networking.IPBlockArgs(cidr="0.0.0.0/0", except_=list(PRIVATE_RANGES))
+        outside.append(networking.NetworkPolicyEgressRuleArgs(to=[networking.NetworkPolicyPeerArgs(ip_block=block)]))
+    if outside:
+        register(
+            f"{workload.part}-calls-out",
+            networking.NetworkPolicySpecArgs(pod_selector=own, policy_types=["Egress"], egress=outside),
+        )
+    return made
+
+
+def _policy_port(port: Port) -> networking.NetworkPolicyPortArgs:
+    return networking.NetworkPolicyPortArgs(port=port.number, protocol="TCP")
+
+
+def _origins(port: Port) -> list[networking.NetworkPolicyPeerArgs] | None:
+    if WORLD in port.peers:
+        return None
+    return [networking.NetworkPolicyPeerArgs(pod_selector=_parts(list(port.peers)))]
+
+
+def _parts(parts: list[str]) -> meta.LabelSelectorArgs:
+    return meta.LabelSelectorArgs(
+        match_expressions=[meta.LabelSelectorRequirementArgs(key=PART_LABEL, operator="In", values=sorted(set(parts)))]
+    )
