@@ -18,6 +18,9 @@ SECRET_KEYS = frozenset({"jwtSecret", "postgresPassword", "monitoringPassword", 
 
 _PREFIX = f"{PROJECT}:"
 
+EXTENDS = f"{_PREFIX}extends"
+"""The key by which a stack says which other stack's description it starts from."""
+
 
 def config_file(name: str, project: Path) -> Path:
     """Where Pulumi keeps the config of a stack."""
@@ -26,6 +29,12 @@ def config_file(name: str, project: Path) -> Path:
 
 def load_stack(name: str, project: Path) -> Stack:
     """Reads `Pulumi.<name>.yaml`. Raises StackError with every fault and the file's name."""
+    config = _config_of(name, project)
+    secret = [key for key, value in config.items() if _encrypted(value)]
+    return parse_stack(name, extended(name, config, project), secret)
+
+
+def _config_of(name: str, project: Path) -> dict[str, Any]:
     path = config_file(name, project)
     try:
         document = yaml.safe_load(path.read_text()) or {}
@@ -37,15 +46,45 @@ def load_stack(name: str, project: Path) -> Stack:
     config = document.get("config", {}) if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise StackError(name, [f"{path.name}: `config` must be a mapping of keys such as {_PREFIX}api"])
-    secret = [key for key, value in config.items() if isinstance(value, dict) and set(value) == {"secure"}]
-    return parse_stack(name, config, secret)
+    return config
 
 
-def load_stack_of_program(name: str) -> Stack:
+def _encrypted(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == {"secure"}
+
+
+def load_stack_of_program(name: str, project: Path) -> Stack:
     """Reads the config that the Pulumi engine hands to the program, `--config` arguments included."""
     values = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
     secret = json.loads(os.environ.get("PULUMI_CONFIG_SECRET_KEYS") or "[]")
-    return parse_stack(name, {key: _decoded(value) for key, value in values.items()}, secret)
+    config = {key: _decoded(value) for key, value in values.items()}
+    return parse_stack(name, extended(name, config, project), secret)
+
+
+def extended(name: str, config: Mapping[str, Any], project: Path) -> dict[str, Any]:
+    """The config laid over the one of the stack that it extends, so that only differences are written twice.
+
+    Mappings are merged, everything else is replaced. Secrets are each stack's own and are not inherited. Raises
+    StackError when the other stack does not exist or extends one itself.
+    """
+    own = dict(config)
+    base = own.pop(EXTENDS, None)
+    if base is None:
+        return own
+    if not isinstance(base, str) or base == name:
+        raise StackError(name, [f"{EXTENDS} is {base!r}; it must be the name of another stack"])
+    inherited = {key: value for key, value in _config_of(base, project).items() if not _encrypted(value)}
+    if EXTENDS in inherited:
+        raise StackError(name, [f"{EXTENDS} is {base}, which itself extends {inherited[EXTENDS]}; extend that one"])
+    return _merged(inherited, own)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def parse_stack(name: str, config: Mapping[str, Any], secret_keys: Iterable[str] = ()) -> Stack:

@@ -60,7 +60,7 @@ class KubernetesTarget:
             *policies(workload, labels, selector, opts),
         ]
         services(workload, labels, selector, opts)
-        annotations: dict[str, pulumi.Input[str]] = {HASH_ANNOTATION: files_hash(workload)} if before else {}
+        annotations: dict[str, pulumi.Input[str]] = {HASH_ANNOTATION: files_hash(workload)}
         annotations |= {f"{AFTER_ANNOTATION}{name}": outcome for name, outcome in workload.after.items()}
         template = pod_template(
             workload,
@@ -328,7 +328,8 @@ def files_hash(workload: Workload) -> pulumi.Output[str]:
             made.update(f"{name}\0{len(content)}\0{content}".encode())
         return made.hexdigest()[:HASH_LETTERS]
 
-    return pulumi.Output.unsecret(pulumi.Output.all(**chosen).apply(digest))
+    # Named arguments, and at least one of them: with none `all` gives a list.
+    return pulumi.Output.unsecret(pulumi.Output.all(**{"": "", **chosen}).apply(digest))
 
 
 def _encoded(text: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -8,9 +8,9 @@ import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
-from infra import program
+from infra import images, program
 from stacks.load import parse_stack
-from stacks.model import PROJECT
+from stacks.model import PROJECT, Stack
 
 CONTAINER = "docker:index/container:Container"
 VOLUME = "docker:index/volume:Volume"
@@ -35,6 +35,9 @@ class Engine(Mocks):
             outputs["imageId"] = f"sha256:{args.inputs['name']}"
         if args.typ == "pulumi-python:dynamic:Resource":
             outputs["value"] = f"{args.name:x<64}"
+            outputs |= {each: f"{args.name}-{each:x<64}" for each in ("certificate", "key", "notAfter")}
+        if args.typ.startswith("kubernetes:"):
+            outputs["metadata"] = {"name": args.name, "uid": f"{args.name}-uid", **(args.inputs.get("metadata") or {})}
         return f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> dict[str, Any]:
@@ -43,6 +46,15 @@ class Engine(Mocks):
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
         """Inputs by name, of every resource of a type."""
         return {each.name: each.inputs for each in self.registered if each.typ == kind}
+
+    def kubernetes(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Inputs by name, of every Kubernetes object of a kind, whatever its API's version."""
+        prefix = "kubernetes:"
+        return {
+            each.name: each.inputs
+            for each in self.registered
+            if each.typ.startswith(prefix) and each.typ.endswith(f":{kind}")
+        }
 
 
 Deploy = Callable[..., Engine]
@@ -53,18 +65,23 @@ def deploy(monkeypatch: pytest.MonkeyPatch) -> Deploy:
     """Runs the whole program on a recording engine. All registrations have landed when it returns."""
 
     def run(
-        config: dict[str, Any] | None = None, *, grafana: str | None = None, exit_codes: dict[str, int] | None = None
+        config: dict[str, Any] | None = None,
+        *,
+        grafana: str | None = None,
+        exit_codes: dict[str, int] | None = None,
+        stack: Stack | None = None,
     ) -> Engine:
         engine = Engine(exit_codes or {})
         pulumi.runtime.set_mocks(engine, project=PROJECT, stack="dev", preview=False)
         monkeypatch.setattr(program, "why_unavailable", lambda _reference: grafana)
         monkeypatch.setattr(pulumi, "export", engine.exported.__setitem__)
-        stack = parse_stack("dev", {f"{PROJECT}:{key}": value for key, value in (config or {}).items()})
+        monkeypatch.setattr(images, "digest_reference", lambda tagged: f"{tagged.rpartition(':')[0]}@sha256:{'0' * 64}")
+        described = stack or parse_stack("dev", {f"{PROJECT}:{key}": value for key, value in (config or {}).items()})
 
         # Absence can only be asserted once every registration has landed: the decorator waits for them.
         @pulumi.runtime.test
         def build() -> None:
-            program.deploy(stack)
+            program.deploy(described)
 
         build()
         return engine

@@ -72,7 +72,7 @@ def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
 def test_the_program_reads_what_the_engine_hands_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({f"{PROJECT}:api": json.dumps({"port": 8080})}))
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", "[]")
-    assert load_stack_of_program("dev").api.port == 8080
+    assert load_stack_of_program("dev", ROOT).api.port == 8080
 
 
 def test_a_copy_of_a_stack_has_names_and_ports_of_its_own(tmp_path: Path) -> None:
@@ -85,3 +85,69 @@ def test_a_copy_of_a_stack_has_names_and_ports_of_its_own(tmp_path: Path) -> Non
         assert not set(copy.published_ports.values()) & set(dev.published_ports.values())
         assert copy.api.pool == dev.api.pool
     assert not config_file(name, tmp_path).exists()
+
+
+@pytest.mark.parametrize("name", ["prod", "rehearsal"])
+def test_the_stacks_on_kubernetes_are_valid(name: str) -> None:
+    assert load_stack(name, ROOT).target == "kubernetes"
+
+
+def test_the_rehearsal_is_the_production_with_other_sizes_only() -> None:
+    def without_sizes(name: str) -> dict[str, object]:
+        stack = load_stack(name, ROOT)
+        document = stack.model_dump(exclude={"name", "kubernetes"})
+        for part in document.values():
+            if isinstance(part, dict):
+                for size in SIZES:
+                    part.pop(size, None)
+        return document
+
+    assert without_sizes("rehearsal") == without_sizes("prod")
+
+
+SIZES = {
+    "resources", "pool", "workers", "heap", "max_connections", "shared_buffers", "instances", "autoscaling",
+    "retention_days", "storage",
+}  # fmt: skip
+
+
+def write(folder: Path, name: str, config: str) -> None:
+    (folder / f"Pulumi.{name}.yaml").write_text(f"config:\n{config}")
+
+
+def test_a_stack_that_extends_another_replaces_only_what_it_says(tmp_path: Path) -> None:
+    write(tmp_path, "base", f"  {PROJECT}:api: {{workers: 1, port: 8080}}\n  {PROJECT}:relay: {{replicas: 1}}\n")
+    write(tmp_path, "small", f"  {PROJECT}:extends: base\n  {PROJECT}:api: {{port: 9000}}\n")
+    stack = load_stack("small", tmp_path)
+    assert (stack.name, stack.api.port, stack.api.workers) == ("small", 9000, 1)
+
+
+def test_secrets_are_not_inherited(tmp_path: Path) -> None:
+    write(tmp_path, "base", f"  {PROJECT}:jwtSecret: {{secure: v1:abc}}\n")
+    write(tmp_path, "small", f"  {PROJECT}:extends: base\n")
+    assert load_stack("small", tmp_path).name == "small"
+
+
+def test_extending_a_stack_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    write(tmp_path, "small", f"  {PROJECT}:extends: nowhere\n")
+    with pytest.raises(StackError, match=r"Pulumi.nowhere.yaml does not exist; there are: small"):
+        load_stack("small", tmp_path)
+
+
+def test_a_chain_of_extensions_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "one", f"  {PROJECT}:extends: two\n")
+    write(tmp_path, "two", f"  {PROJECT}:extends: three\n")
+    with pytest.raises(StackError, match="which itself extends three"):
+        load_stack("one", tmp_path)
+
+
+def test_the_program_sees_the_extended_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "base", f"  {PROJECT}:api: {{port: 8080}}\n")
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps({f"{PROJECT}:extends": "base"}))
+    assert load_stack_of_program("small", tmp_path).api.port == 8080
+
+
+def test_a_quota_that_all_parts_together_exceed_is_refused() -> None:
+    config = {f"{PROJECT}:target": "kubernetes", f"{PROJECT}:kubernetes": {"quota": {"memory": "1Gi"}}}
+    with pytest.raises(StackError, match=r"kubernetes.quota.memory is 1024Mi; all parts together can take \d+Mi"):
+        parse_stack("prod", config)
