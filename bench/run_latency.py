@@ -70,9 +70,9 @@ class Api:
 
     def log_in(self) -> None:
         """Prove who we are by what the environment gives; without any, go on as nobody."""
-        if key := _secret("WORKFLOW_API_KEY"):
+        if key := read_secret("WORKFLOW_API_KEY"):
             self._client.headers[os.environ.get("WORKFLOW_API_KEY_HEADER", "X-API-Key")] = key
-        elif password := _secret("WORKFLOW_PASSWORD"):
+        elif password := read_secret("WORKFLOW_PASSWORD"):
             name = os.environ.get("WORKFLOW_USERNAME", "admin")
             token = self.call("POST", "/auth/login", {"username": name, "password": password})["access_token"]
             self._client.headers["Authorization"] = f"Bearer {token}"
@@ -94,7 +94,8 @@ class Api:
         return answer.json() if answer.content else None
 
 
-def _secret(name: str) -> str | None:
+def read_secret(name: str) -> str | None:
+    """A credential from the variable of that name, or from the file named by `<name>_FILE`. Raises BenchError."""
     path = os.environ.get(f"{name}_FILE")
     if not path:
         return os.environ.get(name)
