@@ -14,12 +14,12 @@ from pathlib import Path
 from airgap.errors import AirgapError
 
 _PACKAGE = Path(__file__).parent
-_SERVED = ("__init__.py", "errors.py", "protocol.py", "docker_plugin", "language_host")
+_SERVED = ("__init__.py", "errors.py", "protocol.py", "provider", "docker_plugin", "kubernetes_plugin", "language_host")
 _KEPT_COPIES = 8
 
 
 def install(pulumi_home: Path, python: Path, report: Callable[[str], None]) -> None:
-    """Lay the launchers of the language host and the Docker plugin into `pulumi_home`; cheap when nothing has changed.
+    """Lay the launchers of the language host and the plugins into `pulumi_home`; cheap when nothing has changed.
 
     The launchers run a copy of the code whose folder is named by its content, so that another clone of the project,
     installed later or removed, changes nothing for this one.
@@ -29,21 +29,32 @@ def install(pulumi_home: Path, python: Path, report: Callable[[str], None]) -> N
     _check_packages(python)
     code = _copy_of_code(pulumi_home / "airgap")
     from airgap.docker_plugin import VERSION as DOCKER_VERSION
+    from airgap.kubernetes_plugin import VERSION as KUBERNETES_VERSION
 
     binaries = pulumi_home / "bin"
-    docker = pulumi_home / "plugins" / f"resource-docker-v{DOCKER_VERSION}" / "pulumi-resource-docker"
     executor = '--executor "$here/pulumi-language-python-exec"'
     changed = [
-        _launcher(docker, python, code, "airgap.docker_plugin.server", ""),
+        _launcher(_place(pulumi_home, "docker", DOCKER_VERSION), python, code, "airgap.docker_plugin.server", ""),
+        _launcher(
+            _place(pulumi_home, "kubernetes", KUBERNETES_VERSION), python, code, "airgap.kubernetes_plugin.server", ""
+        ),
         _launcher(binaries / "pulumi-language-python", python, code, "airgap.language_host.server", executor),
     ]
     _forget_old_copies(code)
     if any(changed):
-        report(f"the Docker plugin {DOCKER_VERSION} and the Python language host are in {pulumi_home}")
+        report(
+            f"the Docker plugin {DOCKER_VERSION}, the Kubernetes plugin {KUBERNETES_VERSION} and the Python language "
+            f"host are in {pulumi_home}"
+        )
+
+
+def _place(pulumi_home: Path, name: str, version: str) -> Path:
+    """Where the engine looks for a provider plugin of the version."""
+    return pulumi_home / "plugins" / f"resource-{name}-v{version}" / f"pulumi-resource-{name}"
 
 
 def _check_packages(python: Path) -> None:
-    packages = ("grpc", "google/protobuf", "docker", "pulumi")
+    packages = ("grpc", "google/protobuf", "docker", "pulumi", "urllib3", "yaml")
     folders = list(python.parent.parent.glob("lib/python3*/site-packages"))
     missing = [name for name in packages if not any((folder / name).is_dir() for folder in folders)]
     if not python.is_file() or missing:
@@ -84,7 +95,7 @@ def _served_files() -> dict[Path, bytes]:
     found = {}
     for name in _SERVED:
         path = _PACKAGE / name
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             found[file.relative_to(_PACKAGE)] = file.read_bytes()
     return found
 

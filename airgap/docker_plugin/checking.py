@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from airgap.provider.answers import Failure, Naming
+from airgap.provider.wire import UNKNOWN, Secret, reveal
+
 from .schema import Field, Fields, problem
-from .wire import UNKNOWN, Secret, reveal
 
 DEFAULTS = "__defaults"
 """The bookkeeping property in which the official provider, too, lists the inputs that it filled in by itself."""
 
 _NAME_SUFFIX_LENGTH = 7
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that is refused: its path and the reason, without its value."""
-
-    path: str
-    reason: str
 
 
 def check_fields(fields: Fields, inputs: Mapping[str, Any], prefix: str = "") -> list[Failure]:
@@ -104,16 +97,6 @@ def strip_bookkeeping(value: Any) -> Any:
     if isinstance(value, list):
         return [strip_bookkeeping(item) for item in value]
     return value
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How the engine wants a resource named that was given no name."""
-
-    resource_name: str
-    seed: bytes
-    proposed: str | None = None
-    disabled: bool = False
 
 
 def with_name(inputs: dict[str, Any], old: Mapping[str, Any], naming: Naming) -> dict[str, Any] | Failure:

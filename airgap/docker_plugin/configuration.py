@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .checking import Failure, check_fields
+from airgap.provider.answers import Failure
+from airgap.provider.wire import UNKNOWN, Secret, reveal
+
+from .checking import check_fields
 from .engine import Settings
 from .schema import Field, Fields
-from .wire import UNKNOWN, Secret, reveal
 
 _MATERIAL_REASON = "give the files' folder in certPath"
 _LOGIN_FILE_REASON = "log in with `docker login`, or give username and password"

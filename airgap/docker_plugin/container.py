@@ -8,16 +8,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from airgap.provider.answers import Failure
+from airgap.provider.operation import Operation, ResourceError
+from airgap.provider.wire import UNKNOWN, reveal
+
 from . import container_state
-from .checking import Failure
 from .container_fields import COMPUTED, CONTAINER
 from .container_spec import create_body, further_networks, update_body
-from .engine import Engine, Operation, ResourceError, explanation, is_missing
+from .engine import Engine, explanation, is_missing
 from .image import find_or_pull
 from .resource import Found
 from .uploads import archive
 from .waiting import settle, tail
-from .wire import UNKNOWN, reveal
 
 _GONE_SECONDS = 0.2
 _BUSY_PORT = re.compile(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airgap.provider.wire import reveal
+
 from .container_fields import CONTAINER
 from .container_spec import MEGABYTE
 from .schema import canonical, duration_text
-from .wire import reveal
 
 _USUAL_LOG_DRIVER = "json-file"
 _ANYWHERE = "0.0.0.0"  # noqa: S104 - the engine's word for "on every address"

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from airgap.provider.answers import Change, Difference
+from airgap.provider.wire import has_unknown, reveal
 
 from .schema import Fields, canonical
-from .wire import has_unknown, reveal
-
-Change = Literal["add", "delete", "update"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The changed properties, which of them need a new resource, and whether the old one must go first."""
-
-    changes: Mapping[str, Change] = field(default_factory=dict)
-    replaces: frozenset[str] = frozenset()
-    delete_first: bool = False
 
 
 def difference(

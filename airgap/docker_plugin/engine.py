@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from airgap.provider.operation import ResourceError
+
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 _PING_SECONDS = 5.0
-
-
-class ResourceError(Exception):
-    """Something that the person who runs the deployment has to know; the text is complete as it stands."""
 
 
 @dataclass
@@ -32,29 +29,6 @@ class Settings:
     def address(self) -> str:
         """The engine's address in the docker command's order: provider input, then DOCKER_HOST, then the default."""
         return self.host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
-
-
-@dataclass
-class Operation:
-    """One call of the engine on one resource: its end in time, whether it was cancelled, what must not be shown."""
-
-    seconds: float
-    cancelled: threading.Event
-    started: float = field(default_factory=time.monotonic)
-
-    def remaining(self) -> float:
-        """Seconds until the operation must have ended."""
-        return self.started + self.seconds - time.monotonic()
-
-    def pause(self, seconds: float) -> None:
-        """Wait a little between two looks at the engine.
-
-        Raises ResourceError when the deployment was cancelled or the time of the operation is over.
-        """
-        if self.cancelled.wait(min(seconds, max(self.remaining(), 0.0))):
-            raise ResourceError("cancelled")
-        if self.remaining() <= 0:
-            raise ResourceError(f"not finished within {self.seconds:.0f} s (the operation's timeout)")
 
 
 class Engine:

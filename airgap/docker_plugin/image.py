@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .checking import Failure
-from .engine import Engine, Operation, ResourceError, explanation, is_missing
+from airgap.provider.answers import Failure
+from airgap.provider.operation import Operation, ResourceError
+
+from .engine import Engine, explanation, is_missing
 from .resource import Found
 from .schema import Field, Fields
 

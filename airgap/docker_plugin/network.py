@@ -6,13 +6,15 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from .checking import Failure
+from airgap.provider.answers import Failure
+from airgap.provider.operation import Operation, ResourceError
+from airgap.provider.wire import UNKNOWN, reveal
+
 from .container_fields import LABEL
 from .container_spec import labels_map
-from .engine import Engine, Operation, ResourceError, explanation, is_missing
+from .engine import Engine, explanation, is_missing
 from .resource import Found
 from .schema import Field, Fields
-from .wire import UNKNOWN, reveal
 
 _IPAM: Fields = {
     "subnet": Field("string"),

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .checking import Failure
-from .engine import Engine, Operation
+from airgap.provider.answers import Failure
+from airgap.provider.operation import Operation
+
+from .engine import Engine
 from .schema import Fields
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .wire import UNKNOWN, reveal
+from airgap.provider.wire import UNKNOWN, reveal
 
 Kind = Literal["string", "integer", "boolean", "duration", "strings", "set", "map", "object", "objects"]
 """`strings` is ordered; `set` and `objects` are compared without regard to order, as the engine treats them."""

@@ -12,28 +12,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from airgap.protocol import serve, stubs
+from airgap.provider.answers import Difference, Failure, answering, check_failures, diff_response, naming, refuse
+from airgap.provider.operation import Operation, ResourceError
+from airgap.provider.wire import UNKNOWN, Secret, decode_map, encode_map, has_secret, has_unknown, reveal, secret_texts
 
 from . import VERSION, configuration
 from .catalogue import RESOURCES, schema_document
-from .checking import DEFAULTS, Failure, Naming, check_fields, strip_bookkeeping, with_defaults, with_name
-from .diffing import Difference, difference
-from .engine import Engine, Operation, ResourceError, Settings, plain_errors
+from .checking import DEFAULTS, check_fields, strip_bookkeeping, with_defaults, with_name
+from .diffing import difference
+from .engine import Engine, Settings, plain_errors
 from .resource import Found, Resource
-from .wire import (
-    UNKNOWN,
-    Secret,
-    UnsupportedValueError,
-    decode_map,
-    encode_map,
-    has_secret,
-    has_unknown,
-    reveal,
-    secret_texts,
-)
 
 provider_pb2 = stubs("provider_pb2")
 _WORKERS = 64
-_HIDDEN = "[secret]"
 
 
 class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # type: ignore[misc]
@@ -68,7 +59,7 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
         """Check the provider's inputs."""
         with _answering(context, request.news):
             failures = configuration.check(decode_map(request.news))
-        response = provider_pb2.CheckResponse(failures=_failures(failures))
+        response = provider_pb2.CheckResponse(failures=check_failures(failures))
         response.inputs.CopyFrom(request.news)
         return response
 
@@ -81,7 +72,7 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
             new = configuration.structured(decode_map(request.news))
             result = difference(configuration.PROVIDER, old, new, request.ignoreChanges)
         moved = [name for name in ("host", "context") if name in result.changes and not has_unknown(new.get(name))]
-        return _diff_response(Difference(result.changes, frozenset(moved)))
+        return diff_response(Difference(result.changes, frozenset(moved)))
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Take the inputs and see that the engine is there."""
@@ -108,12 +99,12 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
                 failures = kind.check(given)
             inputs: dict[str, Any] = with_defaults(kind.fields, given)
             if kind.auto_named and not failures:
-                named = with_name(inputs, old, _naming(request))
+                named = with_name(inputs, old, naming(request))
                 if isinstance(named, Failure):
                     failures = [named]
                 else:
                     inputs = named
-        response = provider_pb2.CheckResponse(failures=_failures(failures))
+        response = provider_pb2.CheckResponse(failures=check_failures(failures))
         encode_map(response.inputs, inputs)
         return response
 
@@ -123,7 +114,7 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
             kind = _kind(request.urn)
             old = decode_map(request.old_inputs if request.old_inputs.fields else request.olds)
             result = difference(kind.fields, _meaning(old), _meaning(decode_map(request.news)), request.ignoreChanges)
-        return _diff_response(result)
+        return diff_response(result)
 
     def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Make the resource, or say in a preview what it would be."""
@@ -187,7 +178,7 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
 
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
         """No function is served here."""
-        return _refuse(
+        return refuse(
             context, f"the function {request.tok} is not served by this plugin; install the official docker plugin"
         )
 
@@ -197,30 +188,8 @@ class DockerProvider(stubs("provider_pb2_grpc").ResourceProviderServicer):  # ty
 
 @contextmanager
 def _answering(context: Any, values: Any, address: str = "") -> Iterator[None]:
-    """Turn every error into one clear message to the engine, with no secret of the request in it."""
-    import grpc
-
-    try:
-        with plain_errors(address):
-            yield
-    except UnsupportedValueError as error:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except ResourceError as error:
-        context.abort(grpc.StatusCode.UNKNOWN, _redacted(str(error), values))
-    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, the engine must be told
-        context.abort(grpc.StatusCode.INTERNAL, _redacted(f"{type(error).__name__}: {error}", values))
-
-
-def _refuse(context: Any, message: str) -> Any:
-    import grpc
-
-    return context.abort(grpc.StatusCode.UNIMPLEMENTED, message)
-
-
-def _redacted(message: str, values: Any) -> str:
-    for text in sorted(secret_texts(decode_map(values)), key=len, reverse=True):
-        message = message.replace(text, _HIDDEN)
-    return message
+    with answering(context, values), plain_errors(address):
+        yield
 
 
 def _kind(urn: str) -> Resource:
@@ -232,19 +201,6 @@ def _kind(urn: str) -> Resource:
             f"{token} is not served by this plugin (it serves {served}); install the official docker plugin"
         )
     return kind
-
-
-def _naming(request: Any) -> Naming:
-    name = request.urn.split("::", 3)[3]
-    if not request.HasField("autonaming"):
-        return Naming(name, request.randomSeed)
-    options = request.autonaming
-    modes = provider_pb2.CheckRequest.AutonamingOptions
-    return Naming(name, request.randomSeed, options.proposed_name or None, options.mode == modes.DISABLE)
-
-
-def _failures(failures: list[Failure]) -> list[Any]:
-    return [provider_pb2.CheckFailure(property=item.path, reason=item.reason) for item in failures]
 
 
 def _meaning(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,24 +240,6 @@ def _contains(value: Any, texts: set[str]) -> bool:
     if isinstance(value, Mapping):
         return any(_contains(item, texts) for item in value.values())
     return isinstance(value, list) and any(_contains(item, texts) for item in value)
-
-
-def _diff_response(result: Difference) -> Any:
-    kinds = provider_pb2.PropertyDiff
-    words: Mapping[tuple[str, bool], Any] = {
-        ("add", False): kinds.ADD, ("add", True): kinds.ADD_REPLACE,
-        ("delete", False): kinds.DELETE, ("delete", True): kinds.DELETE_REPLACE,
-        ("update", False): kinds.UPDATE, ("update", True): kinds.UPDATE_REPLACE,
-    }  # fmt: skip
-    detailed = {
-        name: provider_pb2.PropertyDiff(kind=words[change, name in result.replaces], inputDiff=True)
-        for name, change in result.changes.items()
-    }
-    verdict = provider_pb2.DiffResponse.DIFF_SOME if result.changes else provider_pb2.DiffResponse.DIFF_NONE
-    return provider_pb2.DiffResponse(
-        changes=verdict, diffs=list(result.changes), replaces=sorted(result.replaces), detailedDiff=detailed,
-        hasDetailedDiff=True, deleteBeforeReplace=result.delete_first,
-    )  # fmt: skip
 
 
 def main() -> None:

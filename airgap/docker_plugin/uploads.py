@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .engine import ResourceError
+from airgap.provider.operation import ResourceError
 
 _EXECUTABLE_MODE = 0o744
 _PLAIN_MODE = 0o644

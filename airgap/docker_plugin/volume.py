@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .checking import Failure
+from airgap.provider.answers import Failure
+from airgap.provider.operation import Operation, ResourceError
+
 from .container_fields import LABEL
 from .container_spec import labels_map
-from .engine import Engine, Operation, ResourceError, explanation, is_missing
+from .engine import Engine, explanation, is_missing
 from .resource import Found
 from .schema import Field, Fields, canonical
 

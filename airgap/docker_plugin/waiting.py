@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .engine import Engine, Operation, ResourceError, is_missing
+from airgap.provider.operation import Operation, ResourceError
+
+from .engine import Engine, is_missing
 
 _LOOK_SECONDS = 0.2
 _FIRST_MOMENTS_SECONDS = 0.3

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-from airgap import plugins, pulumi_cli
+from tests.airgap.project import lay_pulumi_home
 from tests.airgap.support import IMAGE, Plugin, Process, clean, configured, start
 
 
@@ -48,13 +45,4 @@ def unique(engine: Any) -> Iterator[Callable[[str], str]]:
 @pytest.fixture(scope="session")
 def pulumi_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PULUMI_HOME with the CLI of the machine (built when it is not there) and the plugins of this very tree."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    shared = Path(os.environ.get("WORKFLOW_HOME") or Path(data, "workflow-platform")) / "pulumi"
-    cli = pulumi_cli.install(shared, lambda line: sys.stderr.write(f"{line}\n"))
-    home = tmp_path_factory.mktemp("pulumi-home")
-    (home / "bin").mkdir()
-    for name in ("pulumi-language-python-exec", "pulumi-resource-pulumi-python"):
-        shutil.copy2(cli.parent / name, home / "bin" / name)
-    (home / "bin" / "pulumi").symlink_to(cli)
-    plugins.install(home, Path(sys.executable), lambda line: None)
-    return home
+    return lay_pulumi_home(tmp_path_factory.mktemp("pulumi-home"))

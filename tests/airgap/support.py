@@ -17,7 +17,7 @@ import grpc
 import pulumi  # noqa: F401 - before airgap.protocol, which otherwise enters bare packages in its place
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from airgap.docker_plugin.wire import decode_map, encode_map
+from airgap.provider.wire import decode_map, encode_map
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "debian:bookworm-slim"

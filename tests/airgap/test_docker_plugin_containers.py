@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
-from airgap.docker_plugin.wire import Secret
+from airgap.provider.wire import Secret
 from tests.airgap.support import IMAGE, configured, eventually, start
 
 pytestmark = pytest.mark.ring("airgap")

@@ -15,7 +15,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from airgap.docker_plugin.catalogue import RESOURCES
 from airgap.docker_plugin.container_fields import CONTAINER
 from airgap.docker_plugin.schema import canonical, duration_text, nanoseconds
-from airgap.docker_plugin.wire import UNKNOWN, Secret, decode_map, encode_map
+from airgap.provider.wire import UNKNOWN, Secret, decode_map, encode_map
 
 pytestmark = pytest.mark.ring("airgap")
 

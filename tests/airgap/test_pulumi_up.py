@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.airgap.project import HIDDEN, Project, new_project
 from tests.airgap.support import IMAGE, clean, names_on_engine
 
 pytestmark = pytest.mark.ring("airgap")
-
-COMMAND_SECONDS = 240
-HIDDEN = "never-to-be-read-in-plain"
 
 PROGRAM = """
 import pulumi
@@ -52,61 +45,6 @@ job = docker.Container(
 pulumi.export("exitCode", job.exit_code)
 pulumi.export("address", box.network_datas[0].ip_address)
 """.replace("IMAGE", IMAGE)
-
-
-@dataclass
-class Project:
-    """A Pulumi project in a folder of its own, with a file backend of its own."""
-
-    folder: Path
-    home: Path
-    suffix: str
-
-    def pulumi(self, *arguments: str, fails: bool = False) -> str:
-        """Run the CLI; its output. It has to fail or not, as said."""
-        variables = {
-            **os.environ,
-            "PULUMI_HOME": str(self.home),
-            "PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        }
-        command = [str(self.home / "bin" / "pulumi"), *arguments, "--non-interactive", "--color", "never"]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output
-        return output
-
-    def up(self, *arguments: str, fails: bool = False) -> str:
-        return self.pulumi("up", "--yes", "--skip-preview", "--stack", "dev", *arguments, fails=fails)
-
-    def state(self) -> Any:
-        return json.loads(self.pulumi("stack", "export", "--stack", "dev"))
-
-    def outputs(self) -> Any:
-        return json.loads(self.pulumi("stack", "output", "--json", "--stack", "dev"))
-
-
-def new_project(folder: Path, home: Path, program: str) -> Project:
-    (folder / "state").mkdir(parents=True)
-    settings = {"name": "airgap", "runtime": {"name": "python", "options": {"virtualenv": sys.prefix}}}
-    (folder / "Pulumi.yaml").write_text(json.dumps(settings))
-    (folder / "__main__.py").write_text(program)
-    project = Project(folder, home, f"airgap-{secrets.token_hex(4)}")
-    project.pulumi("stack", "init", "dev")
-    project.pulumi("config", "set", "suffix", project.suffix)
-    project.pulumi("config", "set", "--secret", "token", HIDDEN)
-    return project
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def _decode_struct(struct: Any) -> Any:
     if mark == _OUTPUT:
         inner = decode(fields["value"]) if "value" in fields else UNKNOWN
         return Secret(inner) if fields["secret"].bool_value else inner
-    raise UnsupportedValueError("assets, archives and resource references are not values of a Docker resource")
+    raise UnsupportedValueError("assets, archives and resource references are not values that this plugin takes")
 
 
 def decode_map(struct: Any) -> dict[str, Any]:
