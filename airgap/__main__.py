@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, default=_default_home(), help="PULUMI_HOME to fill (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("cli", help=f"build the Pulumi CLI {pulumi_cli.VERSION} from its Go module")
-    laid = commands.add_parser("plugins", help="lay the Python language host and the Docker plugin")
+    laid = commands.add_parser("plugins", help="lay the Python language host and the provider plugins")
     laid.add_argument("--python", type=Path, default=Path(sys.executable), help="the interpreter they run under")
     commands.add_parser("base-image", help=f"make the image {base_image.NAME} from Debian packages")
     chosen = parser.parse_args(arguments)
