@@ -3,6 +3,7 @@
 import pulumi
 
 from infra.endpoints import EVERYBODY, Login, PostgresEndpoint
+from infra.postgres.settings import server_settings
 from infra.targets import Target
 from infra.workload import DataVolume, Health, Kind, Port, Workload, secret_path
 from stacks.model import Stack
@@ -35,7 +36,7 @@ class Postgres(pulumi.ComponentResource):
                     "POSTGRES_PASSWORD_FILE": secret_path("password"),
                     "MONITORING_PASSWORD_FILE": secret_path("monitoring"),
                 },
-                config_files={"postgresql.conf": server_settings(stack)},
+                config_files={"postgresql.conf": server_settings(settings)},
                 secret_files={"password": password, "monitoring": monitoring_password},
                 ports=[Port(PORT)],
                 volumes=[DataVolume("postgres-data", "/var/lib/postgresql/data")],
@@ -54,16 +55,3 @@ class Postgres(pulumi.ComponentResource):
             ready=[self.placed.resource],
         )
         self.register_outputs({})
-
-
-def server_settings(stack: Stack) -> str:
-    """The part of postgresql.conf that the stack decides."""
-    settings = stack.postgres
-    lines = {
-        "max_connections": settings.max_connections,
-        "shared_buffers": f"{settings.shared_buffers}MB",
-        "log_min_duration_statement": "500ms",
-        "log_lock_waits": "on",
-        "idle_in_transaction_session_timeout": "60s",
-    }
-    return "".join(f"{name} = {value}\n" for name, value in lines.items())

@@ -1,0 +1,64 @@
+"""What each program may do with each table, given to the group roles of a server that has such roles.
+
+The rights are said beside the tables, and given by whoever makes the tables. A server with one user for everything, as
+in development, has no such roles, and nothing happens. `cluster-roles.sql` of the Postgres image makes them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+READ = ("SELECT",)
+WRITE = ("SELECT", "INSERT", "UPDATE", "DELETE")
+APPEND = ("SELECT", "INSERT")
+
+RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "api": {
+        "users": READ,
+        "api_keys": ("SELECT", "INSERT", "UPDATE"),
+        "agents": WRITE,
+        "workflows": WRITE,
+        "workflow_versions": APPEND,
+        # It accepts runs and marks them for cancellation; everything else about a run is the executor's.
+        "runs": ("SELECT", "INSERT", "UPDATE (cancel_requested_at)"),
+        "run_steps": READ,
+        "outbox": ("INSERT", "SELECT (id)"),
+        "audit_log": APPEND,
+        # It tells which schema it works with.
+        "alembic_version": READ,
+    },
+    "relay": {
+        # A row that is locked needs the right to change something of it, though nothing ever is.
+        "outbox": ("SELECT", "DELETE", "UPDATE (id)"),
+        "runs": ("SELECT (status)",),
+    },
+    "executor": {
+        "workflow_versions": READ,
+        "runs": ("SELECT", "UPDATE"),
+        "run_steps": ("SELECT", "INSERT", "UPDATE"),
+        "inbox": ("SELECT", "INSERT", "DELETE"),
+        "audit_log": ("INSERT",),
+    },
+}
+"""By group role and table. Nobody but the owner may delete or change what is in the audit log."""
+
+NUMBERED = ("outbox", "audit_log")
+"""Tables that number their rows: who inserts into them draws from their sequence."""
+
+
+async def grant(connection: AsyncConnection) -> list[str]:
+    """Bring the rights of the group roles to RIGHTS, in the connection's transaction; returns the roles there are.
+
+    Rights that are not listed are taken away. The caller must own the tables.
+    """
+    query = text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:names) AND NOT rolcanlogin")
+    found = sorted(row.rolname for row in await connection.execute(query, {"names": list(RIGHTS)}))
+    for role in found:
+        for kind in ("TABLES", "SEQUENCES"):
+            await connection.execute(text(f"REVOKE ALL ON ALL {kind} IN SCHEMA public FROM {role}"))
+        for table, rights in RIGHTS[role].items():
+            await connection.execute(text(f"GRANT {', '.join(rights)} ON {table} TO {role}"))
+            if table in NUMBERED and "INSERT" in rights:
+                await connection.execute(text(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO {role}"))
+    return found

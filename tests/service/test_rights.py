@@ -1,0 +1,162 @@
+"""The rights of the programs: enough for all that each of them does, and for nothing else."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.app import create_app
+from service.auth.roles import Role
+from service.auth.tokens import issue_token
+from service.executor import statements
+from service.migrations.migrate import give_rights
+from service.migrations.rights import RIGHTS
+from service.platform.database import connect, transaction
+from service.platform.kafka import ensure_topics
+from service.platform.settings import Settings
+from service.platform.tables import metadata
+from service.relay.outbox import measure
+from tests.service.executor_support import executing, finished, relaying
+from tests.service.servers import KafkaServer, PostgresServer
+from tests.service.support import add_user, make_settings, running
+
+pytestmark = pytest.mark.ring("service")
+
+PASSWORD = "rights-7d21"
+
+
+@dataclass
+class Logins:
+    """Settings for each program, with a login that has its group role's rights only."""
+
+    api: Settings
+    relay: Settings
+    executor: Settings
+
+
+@pytest_asyncio.fixture
+async def logins(
+    postgres_server: PostgresServer, kafka_server: KafkaServer, database: str, engine: AsyncEngine
+) -> AsyncIterator[Logins]:
+    def as_superuser(statement: str) -> None:
+        code, said = postgres_server.container.exec_run(["psql", "-U", "postgres", "-qc", statement])
+        assert code == 0, said
+
+    names = [name for role in RIGHTS for name in (role, f"{role}_1")]
+    for role in RIGHTS:
+        as_superuser(f"CREATE ROLE {role} NOLOGIN")
+        as_superuser(f"CREATE ROLE {role}_1 LOGIN PASSWORD '{PASSWORD}' IN ROLE {role}")
+    try:
+        await give_rights(engine)
+        place = database.partition("@")[2]
+        one = make_settings(f"postgresql://api_1:{PASSWORD}@{place}", kafka_server.broker)
+        await ensure_topics(one)
+        same = one.model_dump()
+        found = {
+            role: Settings.model_validate({**same, "database_url": f"postgresql://{role}_1:{PASSWORD}@{place}"})
+            for role in RIGHTS
+        }
+        yield Logins(**found)
+    finally:
+        async with transaction(engine) as connection:
+            for name in names:
+                await connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}"))
+                await connection.execute(text(f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {name}"))
+        as_superuser("; ".join(f"DROP ROLE {name}" for name in reversed(names)))
+
+
+def test_every_table_is_known_to_the_rights() -> None:
+    known = {table for rights in RIGHTS.values() for table in rights}
+    assert known == set(metadata.tables)
+
+
+async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEngine) -> None:
+    async with transaction(engine) as connection:
+        user = await add_user(connection, Role.ADMIN)
+    token = {"Authorization": f"Bearer {issue_token(logins.api, user, Role.ADMIN)}"}
+    async with (
+        relaying(logins.relay),
+        executing(logins.executor),
+        running(create_app(logins.api), **token) as client,
+    ):
+        answers = [await client.post("/api/v1/auth/login", json={"username": "nobody", "password": "wrong-password"})]
+        assert answers.pop().status_code == 401
+        agent = await client.post("/api/v1/agents", json={"name": "nothing", "kind": "noop"})
+        steps = [{"id": "first", "agent": "nothing"}, {"id": "second", "agent": "nothing", "needs": ["first"]}]
+        workflow = await client.post("/api/v1/workflows", json={"name": "two", "steps": steps})
+        place = f"/api/v1/workflows/{workflow.json()['id']}"
+        run = await client.post(f"{place}/execute", json={"input": {}})
+        assert run.status_code == 202, run.text
+        run_id = run.json()["run_id"]
+        await finished(engine, run_id)
+        delayed = await client.post("/api/v1/agents", json={"name": "later", "kind": "noop"})
+        key = await client.post("/api/v1/auth/keys", json={"name": "a key", "role": "viewer"})
+        answers = [
+            agent, workflow, run, delayed, key,
+            await client.get(f"/api/v1/runs/{run_id}"),
+            await client.get("/api/v1/runs"),
+            await client.get("/api/v1/audit"),
+            await client.get("/api/v1/auth/keys"),
+            await client.get("/api/v1/agents", headers={"X-API-Key": key.json().get("key", ""), "Authorization": ""}),
+            await client.post(f"/api/v1/runs/{run_id}/cancel"),
+            await client.put(place, json={"name": "two", "steps": steps[:1]}),
+            await client.delete(f"/api/v1/auth/keys/{key.json()['id']}"),
+            await client.delete(f"/api/v1/agents/{delayed.json()['id']}"),
+            await client.delete(place),
+            await client.get("/health/ready"),
+        ]  # fmt: skip
+    assert [answer.request.url.path for answer in answers if answer.status_code >= 500] == []
+    assert [answer.status_code for answer in (agent, workflow, key)] == [201, 201, 201]
+
+
+async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Logins) -> None:
+    relay = await connect(logins.relay, application="test")
+    try:
+        await measure(relay)
+    finally:
+        await relay.close()
+    executor = await connect(logins.executor, application="test")
+    try:
+        for statement in (statements.CLAIM_EXPIRED, statements.CLAIM_FORGOTTEN, statements.FORGET_MESSAGES):
+            # What is not allowed is refused when the statement is planned.
+            names = statement.compile().params
+            sql = str(statement)
+            for name in names:
+                sql = sql.replace(f":{name}", "NULL")
+            await executor.execute(f"EXPLAIN {sql}")
+    finally:
+        await executor.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "statement"),
+    [
+        ("api", "DELETE FROM audit_log"),
+        ("api", "UPDATE audit_log SET actor = 'x'"),
+        ("api", "UPDATE runs SET status = 'completed'"),
+        ("api", "DELETE FROM runs"),
+        ("api", "INSERT INTO run_steps (run_id, step_id) VALUES (gen_random_uuid(), 'x')"),
+        ("api", "UPDATE users SET role = 'admin'"),
+        ("api", "CREATE TABLE mine (id int)"),
+        ("relay", "SELECT input FROM runs"),
+        ("relay", "SELECT * FROM users"),
+        ("relay", "SELECT * FROM audit_log"),
+        ("executor", "SELECT * FROM users"),
+        ("executor", "SELECT * FROM api_keys"),
+        ("executor", "SELECT * FROM audit_log"),
+        ("executor", "SELECT * FROM outbox"),
+        ("executor", "UPDATE workflow_versions SET created_by = 'x'"),
+        ("executor", "DELETE FROM run_steps"),
+    ],
+)
+async def test_what_is_not_a_programs_work_is_refused(logins: Logins, program: str, statement: str) -> None:
+    connection = await connect(getattr(logins, program), application="test")
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
