@@ -6,6 +6,7 @@ aiokafka's idempotent producer never gives up by itself while the brokers are aw
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
@@ -31,6 +32,10 @@ log = get_logger(__name__)
 
 class KafkaUnavailableError(RuntimeError):
     """Kafka did not do in time what was asked; the message says what and names no credentials."""
+
+
+class KafkaRefusedError(KafkaUnavailableError):
+    """Kafka answered that it is not allowed; asking again changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class BoundedProducer:
         if self._producer is not None:
             return
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **connection_options(self._settings),
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
@@ -140,6 +145,25 @@ async def _abandon(producer: Any) -> None:
             await producer.client.close()
 
 
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """What every client needs to reach the brokers, and to prove who it is where they ask.
+
+    With TLS the broker's name must be in its certificate. The authorities are read anew for each client, so that a
+    replaced file counts from the next connection on.
+    """
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol != "PLAINTEXT":
+        options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+    if settings.kafka_sasl_password is not None:
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    return options
+
+
 def create_consumer(settings: Settings, *, topics: Iterable[str], group: str | None, client_id: str) -> Any:
     """A consumer that starts with the oldest message and commits only when told to: commit after the work is durable.
 
@@ -149,7 +173,7 @@ def create_consumer(settings: Settings, *, topics: Iterable[str], group: str | N
     """
     return AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=settings.kafka_bootstrap,
+        **connection_options(settings),
         group_id=group,
         client_id=client_id,
         enable_auto_commit=False,
@@ -176,11 +200,11 @@ async def stop_consumer(consumer: Any) -> None:
 async def ensure_topics(settings: Settings) -> list[str]:
     """Create the service's topics that do not exist and return their names; existing ones are left as they are.
 
-    Raises KafkaUnavailableError when the brokers do not answer or refuse.
+    Raises KafkaUnavailableError when the brokers do not answer or refuse, KafkaRefusedError when this login may not.
     """
     wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic]
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap, client_id="migrate", request_timeout_ms=_REQUEST_MILLISECONDS
+        **connection_options(settings), client_id="migrate", request_timeout_ms=_REQUEST_MILLISECONDS
     )
     try:
         async with asyncio.timeout(ADMIN_SECONDS):
@@ -204,6 +228,11 @@ async def ensure_topics(settings: Settings) -> list[str]:
     for name, code, *message in answer.topic_errors:
         if code == 0:
             created.append(name)
+        elif code == TopicAuthorizationFailedError.errno:
+            raise KafkaRefusedError(
+                f"topic {name} is not there, or {settings.kafka_sasl_username or 'this login'} may not see it, and it "
+                "may make none: run the job kafka-access, or let the topic be made by whoever runs the brokers"
+            )
         elif code != TopicAlreadyExistsError.errno:
             detail = next((text for text in message if text), for_code(code).__name__)
             raise KafkaUnavailableError(f"topic {name} could not be created: {detail}")
@@ -213,7 +242,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
 async def check_kafka(settings: Settings, *, seconds: float) -> None:
     """Raise KafkaUnavailableError when no broker answers a metadata request within ``seconds``."""
     client = AIOKafkaClient(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **connection_options(settings),
         client_id="check",
         request_timeout_ms=int(seconds * 1000),
     )

@@ -13,6 +13,7 @@ import docker
 import docker.errors
 import pytest
 from docker.models.containers import Container
+from docker.models.networks import Network
 from docker.models.volumes import Volume
 
 from images.build import build
@@ -57,6 +58,17 @@ class Engine:
         volume = self.client.volumes.create(f"workflow-test-{secrets.token_hex(6)}")
         self._cleanup.callback(_removed, volume)
         return volume
+
+    def network(self) -> Network:
+        """A network without anybody on it. Make it before the containers that join it."""
+        network = self.client.networks.create(f"workflow-test-{secrets.token_hex(6)}")
+        self._cleanup.callback(_removed, network)
+        return network
+
+    def join(self, network: Network, alias: str) -> dict[str, Any]:
+        """Options of a container that others find on the network under this name."""
+        joined = self.client.api.create_endpoint_config(aliases=[alias])
+        return {"network": network.name, "networking_config": {network.name: joined}}
 
     def start(self, image: str, *, config: dict[str, str] | None = None, **options: Any) -> Container:
         """A running container: read-only root, no capabilities, scratch space in memory, `config` below /config."""
