@@ -14,7 +14,7 @@ from service.auth import routes as auth
 from service.auth.passwords import Passwords
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
-from service.platform import metrics, problems
+from service.platform import failover, metrics, problems
 from service.platform.database import create_engine
 from service.platform.logging import configure_logging, get_logger
 from service.platform.middleware import correlation
@@ -40,7 +40,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine = create_engine(settings, application="workflow-api", processes=settings.api_workers)
     wakeup = OutboxWakeup(engine)
     wakeup.start()
-    app.state.service = ServiceState(settings, engine, wakeup, Passwords())
+    app.state.service = ServiceState(
+        settings, engine, wakeup, Passwords(), failover.Patience(failover.PATIENCE_SECONDS)
+    )
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:
         log.warning("Authentication is off because JWT_SECRET is not set: every caller may do everything")

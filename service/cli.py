@@ -11,12 +11,14 @@ import logging
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from service.platform.settings import InvalidSettingsError, Settings, load_settings
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTINGS = 2
+EXIT_LOSES_DATA = 3
 CHECK_SECONDS = 5.0
 
 
@@ -26,9 +28,15 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("api", help="serve the HTTP API on API_HOST:API_PORT")
     commands.add_parser("relay", help="hand accepted runs over to Kafka")
     commands.add_parser("executor", help="execute runs")
-    commands.add_parser("migrate", help="bring the schema up to date, create the first user and the topics")
+    migrate = commands.add_parser("migrate", help="bring the schema up to date, create the first user and the topics")
+    migrate.add_argument("--to", metavar="REVISION", help="bring the schema back to this earlier revision instead")
+    migrate.add_argument("--accept-loss", action="store_true", help="go back also where that loses data")
+    migrate.add_argument("--check", action="store_true", help="only tell, by the exit code, whether that loses data")
+    commands.add_parser("schema", help="print the revision of the database and the newest one as JSON")
     check = commands.add_parser("check", help="try a connection and say what is wrong with it")
     check.add_argument("part", choices=("database", "kafka"))
+    access = commands.add_parser("kafka-access", help="make Kafka's topics, logins and rights what a plan says")
+    access.add_argument("--plan", type=Path, required=True, metavar="FILE", help="the plan, JSON")
     openapi = commands.add_parser("openapi", help="print the OpenAPI document")
     openapi.add_argument("--write", action="store_true", help="write it to the committed file instead")
     return parser
@@ -80,6 +88,31 @@ def _migrate(settings: Settings) -> int:
         return EXIT_FAILED
 
 
+def _go_back(settings: Settings, *, target: str, accept_loss: bool, only_check: bool) -> int:
+    from service.migrations.migrate import MigrationFailedError
+    from service.migrations.revisions import DataLossError, go_back
+    from service.platform.logging import get_logger
+
+    async def work(given: Settings) -> None:
+        await go_back(given, target, accept_loss, only_check)
+
+    try:
+        return _run_loop(settings, work)
+    except DataLossError as error:
+        get_logger(__name__).error("Going back would lose data", statements=error.statements)
+        return EXIT_LOSES_DATA
+    except MigrationFailedError as error:
+        get_logger(__name__).error("Migration failed", reason=str(error))
+        return EXIT_FAILED
+
+
+def _schema(settings: Settings) -> int:
+    from service.migrations.revisions import show
+
+    sys.stdout.write(json.dumps(asyncio.run(show(settings))) + "\n")
+    return 0
+
+
 def _check(settings: Settings, part: str) -> int:
     from service.platform.database import check_database, create_engine
     from service.platform.kafka import check_kafka
@@ -104,6 +137,12 @@ def _check(settings: Settings, part: str) -> int:
     return 0
 
 
+def _kafka_access(plan: Path) -> int:
+    from service.kafka_access.main import run
+
+    return run(plan)
+
+
 def _openapi(*, write: bool) -> int:
     from service.openapi import DOCUMENT, document
 
@@ -116,10 +155,12 @@ def _openapi(*, write: bool) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command and return the exit code: 0 done, 1 failed, 2 the environment is wrong."""
+    """Run one command and return the exit code: 0 done, 1 failed, 2 wrong environment, 3 refused for loss of data."""
     given = _parser().parse_args(arguments)
     if given.command == "openapi":
         return _openapi(write=given.write)
+    if given.command == "kafka-access":
+        return _kafka_access(given.plan)
     try:
         settings = load_settings()
     except InvalidSettingsError as error:
@@ -130,9 +171,14 @@ def main(arguments: list[str]) -> int:
     from service.platform.logging import configure_logging
 
     configure_logging(settings)
-    commands = {"api": _api, "relay": _relay, "executor": _executor, "migrate": _migrate}
+    commands = {"api": _api, "relay": _relay, "executor": _executor, "migrate": _migrate, "schema": _schema}
+    if given.command == "migrate" and given.to:
+        commands["migrate"] = partial(_go_back, target=given.to, accept_loss=given.accept_loss, only_check=given.check)
     try:
         return commands[given.command](settings)
+    except InvalidSettingsError as error:
+        logging.getLogger(__name__).critical("The settings cannot be used: %s", error)
+        return EXIT_WRONG_SETTINGS
     except Exception:
         logging.getLogger(__name__).critical("The process has crashed", exc_info=True)
         return EXIT_FAILED

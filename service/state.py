@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.auth.passwords import Passwords
+from service.platform.failover import Patience
 from service.platform.settings import Settings
 from service.platform.wakeup import OutboxWakeup
 
@@ -19,6 +20,7 @@ class ServiceState:
     engine: AsyncEngine
     wakeup: OutboxWakeup
     passwords: Passwords
+    patience: Patience
 
 
 async def _state(request: Request) -> ServiceState:

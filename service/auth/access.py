@@ -14,6 +14,7 @@ from service.auth.tokens import InvalidTokenError, read_token
 from service.platform import metrics
 from service.platform.database import autocommit
 from service.platform.logging import bind_contextvars, get_logger
+from service.platform.patient_route import PatientRoute
 from service.platform.problems import ProblemError
 from service.state import ServiceState
 
@@ -55,7 +56,10 @@ PUBLIC: Any = Depends(Access(None))
 
 
 class GuardedRouter(APIRouter):
-    """A router that takes only routes that say who may call them."""
+    """A router that takes only routes that say who may call them; they outlast a change of the database's primary."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(route_class=PatientRoute, **options)
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add a route. Raises TypeError when its dependencies name neither a role nor PUBLIC."""

@@ -1,5 +1,10 @@
-"""Bearer tokens: signed, short-lived, bound to one algorithm."""
+"""Bearer tokens: signed, short-lived, bound to one algorithm.
 
+Each names the key that signed it, so that while a secret is exchanged the tokens of the one before stay good.
+"""
+
+import hashlib
+import hmac
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -27,6 +32,35 @@ def _secret(settings: Settings) -> str:
     return settings.jwt_secret.get_secret_value()
 
 
+def key_id(secret: str) -> str:
+    """The public name of a signing key: says which one it is, and nothing that helps to guess it."""
+    return hmac.new(secret.encode(), b"workflow-management key id", hashlib.sha256).hexdigest()[:16]
+
+
+def _key_of(settings: Settings, token: str) -> str:
+    """The key that the token names, of those we accept; one without a name is from before keys had names.
+
+    Raises InvalidTokenError.
+    """
+    current = _secret(settings)
+    accepted = {key_id(current): current}
+    if settings.jwt_previous_secret is not None:
+        previous = settings.jwt_previous_secret.get_secret_value()
+        accepted[key_id(previous)] = previous
+    named = jwt.get_unverified_header(token).get("kid")
+    if named is not None:
+        if named not in accepted:
+            raise InvalidTokenError("bad_token")
+        return accepted[named]
+    for candidate in accepted.values():
+        try:
+            jwt.decode(token, candidate, algorithms=[settings.jwt_algorithm], options={"verify_exp": False})
+        except jwt.InvalidSignatureError:
+            continue
+        return candidate
+    raise InvalidTokenError("bad_token")
+
+
 def issue_token(settings: Settings, user_id: UUID, role: Role, *, now: datetime | None = None) -> str:
     """A token for the user, valid for JWT_EXPIRATION_MINUTES from ``now``."""
     issued = now or datetime.now(UTC)
@@ -37,7 +71,8 @@ def issue_token(settings: Settings, user_id: UUID, role: Role, *, now: datetime 
         "iat": issued,
         "exp": issued + timedelta(minutes=settings.jwt_expiration_minutes),
     }
-    return jwt.encode(claims, _secret(settings), algorithm=settings.jwt_algorithm)
+    secret = _secret(settings)
+    return jwt.encode(claims, secret, algorithm=settings.jwt_algorithm, headers={"kid": key_id(secret)})
 
 
 def read_token(settings: Settings, token: str) -> Principal:
@@ -45,7 +80,7 @@ def read_token(settings: Settings, token: str) -> Principal:
     try:
         claims = jwt.decode(
             token,
-            _secret(settings),
+            _key_of(settings, token),
             # Pinned: what the token itself says about its algorithm must not matter.
             algorithms=[settings.jwt_algorithm],
             issuer=ISSUER,

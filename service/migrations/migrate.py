@@ -5,7 +5,8 @@ missing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,12 +15,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.auth.passwords import fits, hash_password
+from service.migrations import rights
 from service.platform.database import create_engine, is_unavailable, transaction
 from service.platform.ids import new_id
-from service.platform.kafka import KafkaUnavailableError, ensure_topics
+from service.platform.kafka import KafkaRefusedError, KafkaUnavailableError, ensure_topics
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
 from service.platform.tables import users
@@ -54,6 +56,7 @@ async def migrate(settings: Settings) -> None:
     engine = create_engine(settings, application="workflow-migrate", statement_seconds=None)
     try:
         await _when_there(lambda: upgrade_schema(engine), "the schema")
+        await _when_there(lambda: give_rights(engine), "the rights")
         await _when_there(lambda: bootstrap_admin(engine, settings), "the first user")
         created = await _when_there(lambda: ensure_topics(settings), "the topics")
         log.info("Topics are there", created=created)
@@ -68,28 +71,43 @@ async def _when_there(work: Callable[[], Awaitable[T]], what: str) -> T:
         try:
             return await work()
         except (KafkaUnavailableError, DBAPIError, OSError) as error:
-            passing = isinstance(error, KafkaUnavailableError) or is_unavailable(error)
+            away = isinstance(error, KafkaUnavailableError) and not isinstance(error, KafkaRefusedError)
+            passing = away or is_unavailable(error)
             if not passing or asyncio.get_running_loop().time() > deadline:
                 raise MigrationFailedError(f"{what}: {error}") from error
             log.info("Waiting for a dependency", what=what, reason=str(error))
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def upgrade_schema(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest revision; waits while another process does the same."""
+@asynccontextmanager
+async def schema_lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection that alone may change the schema; waits while another process does."""
     async with engine.connect() as connection:
         await connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
         await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         await connection.commit()
         try:
-            await connection.run_sync(lambda inner: command.upgrade(alembic_config(inner), "head"))
-            await connection.commit()
+            yield connection
         finally:
             await connection.rollback()
             await connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
             await connection.commit()
+
+
+async def upgrade_schema(engine: AsyncEngine) -> None:
+    """Bring the schema to the newest revision; waits while another process does the same."""
+    async with schema_lock(engine) as connection:
+        await connection.run_sync(lambda inner: command.upgrade(alembic_config(inner), "head"))
+        await connection.commit()
         revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     log.info("The schema is up to date", revision=revision)
+
+
+async def give_rights(engine: AsyncEngine) -> None:
+    """Bring the rights of the programs' group roles up to date, where the server has such roles."""
+    async with transaction(engine) as connection:
+        roles = await rights.grant(connection)
+    log.info("The rights are given" if roles else "No group roles: one user does everything", roles=roles)
 
 
 async def bootstrap_admin(engine: AsyncEngine, settings: Settings) -> None:

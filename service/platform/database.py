@@ -5,18 +5,21 @@ limit of connections is shared by all of them.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from sqlalchemy import Row, event, text
+from sqlalchemy import ExceptionContext, Row, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from service.platform import metrics
+from service.platform.failover import is_lost, note_commit, note_connection
 from service.platform.settings import Settings
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -42,6 +45,7 @@ _PASSING = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
 )
 
@@ -60,13 +64,15 @@ async def connect(
 ) -> "asyncpg.Connection[Any]":
     """A connection of its own, outside the pool: for LISTEN, advisory locks and the pool itself.
 
-    asyncpg reads the address itself, so the documented ``?sslmode=`` and ``sslrootcert=`` mean what libpq says.
+    asyncpg reads the address itself, so the documented ``?sslmode=`` and ``sslrootcert=`` mean what libpq says. A
+    server that takes no writes is refused like one that is away, unless the address has a target_session_attrs.
     ``statement_seconds=None`` sets no limit, for migrations of large tables.
     """
     limit = 0 if statement_seconds is None else int(statement_seconds * 1000)
     try:
         return await asyncpg.connect(
             settings.asyncpg_dsn,
+            target_session_attrs=None if "target_session_attrs=" in settings.asyncpg_dsn else "read-write",
             timeout=CONNECT_SECONDS,
             # A little more than the server's own limit, which gives the better message; this one is for a lost network.
             command_timeout=None if statement_seconds is None else statement_seconds + 2,
@@ -77,8 +83,9 @@ async def connect(
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_SECONDS * 1000)),
             },
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailableError(f"no connection to the database: {_reason(error)}") from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        reason = _missing_authorities(settings) if isinstance(error, FileNotFoundError) else _reason(error)
+        raise DatabaseUnavailableError(f"no connection to the database: {reason}") from error
 
 
 def create_engine(
@@ -109,6 +116,7 @@ def create_engine(
         hide_parameters=True,
     )
     _replace_dead_connections(engine)
+    _leave_a_demoted_primary(engine)
     _count_connections(engine, size)
     return engine
 
@@ -118,8 +126,22 @@ def _replace_dead_connections(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
-        if dbapi_connection.driver_connection.is_closed():
+        connection = dbapi_connection.driver_connection
+        if connection.is_closed():
             raise DisconnectionError("the connection was closed by the server")
+        # The server tells by itself when one of these changes.
+        told = connection.get_settings()
+        if "on" in (getattr(told, "in_hot_standby", "off"), getattr(told, "default_transaction_read_only", "off")):
+            raise DisconnectionError("the server takes no writes any more")
+
+
+def _leave_a_demoted_primary(engine: AsyncEngine) -> None:
+    """One refused write, or one lost connection, ends all connections of the pool: their server is the same."""
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def disconnect(context: ExceptionContext) -> None:
+        if is_lost(context.sqlalchemy_exception or context.original_exception):
+            context.is_disconnect = True
 
 
 def _count_connections(engine: AsyncEngine, size: int) -> None:
@@ -148,19 +170,34 @@ def measure_pool(engine: AsyncEngine, *, returning: int = 0) -> None:
 
 
 @asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    """A server that is silent is away; the driver says so with an error that belongs to nobody."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise DatabaseUnavailableError("the database does not answer in time") from error
+
+
+@asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction: committed when the block ends, rolled back when it raises.
 
     The commit is done when the ``async with`` is left, so answer the caller after it, never inside.
     """
-    async with engine.connect() as connection, connection.begin():
+    async with _bounded(), engine.connect() as connection, connection.begin():
+        note_connection()
         yield connection
+        note_commit()
 
 
 @asynccontextmanager
 async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection whose every statement is a transaction of its own: one round trip for each."""
-    async with engine.connect() as connection:
+    """A connection whose every statement is a transaction of its own: one round trip for each.
+
+    Statements that write must be safe to repeat: whoever loses the connection cannot tell whether they were done.
+    """
+    async with _bounded(), engine.connect() as connection:
+        note_connection()
         yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -191,5 +228,14 @@ def is_invalid_data(error: BaseException) -> bool:
     )
 
 
+def _missing_authorities(settings: Settings) -> str:
+    named = parse_qs(urlsplit(settings.asyncpg_dsn).query).get("sslrootcert", ["the default file"])[-1]
+    return f"the certificates to trust, sslrootcert={named}, are not there"
+
+
 def _reason(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is refused: {error.verify_message}"
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "the server takes no writes, so it is not the primary"
     return "no answer in time" if isinstance(error, TimeoutError) else (str(error) or type(error).__name__)

@@ -9,12 +9,10 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
-
-from service.platform.settings import Settings
 
 __all__ = ["bind_contextvars", "bound_contextvars", "clear_contextvars", "configure_logging", "get_logger"]
 
@@ -61,6 +59,18 @@ def _in_documented_form(_logger: Any, _method: str, event: MutableMapping[str, A
     return {name: event.pop(name, None) for name in _FIRST_FIELDS} | dict(event)
 
 
+class LogSettings(Protocol):
+    """The part of a process's settings that says how it logs."""
+
+    @property
+    def log_level(self) -> str:
+        """The least level that is written."""
+
+    @property
+    def log_format(self) -> str:
+        """`json` or `text`."""
+
+
 class _PassingTroubles(logging.Filter):
     """aiokafka reports as errors what it mends by itself, like a coordinator that is only being chosen. Where Kafka
     stays away, our own records say so as errors."""
@@ -71,7 +81,7 @@ class _PassingTroubles(logging.Filter):
         return True
 
 
-def configure_logging(settings: Settings) -> None:
+def configure_logging(settings: LogSettings) -> None:
     """Send every record of this process to standard output in the chosen form; safe to call again."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,

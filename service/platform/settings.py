@@ -6,6 +6,7 @@ handed over. A wrong value stops the process with a message that names the varia
 
 import os
 import socket
+import ssl
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=1, le=65535)
     api_reload: bool = False
     api_workers: int = Field(1, ge=1, le=64)
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    forwarded_allow_ips: CommaList = ("127.0.0.1", "::1")
 
     database_url: SecretStr
     database_pool_size: int = Field(10, ge=1)
@@ -76,8 +80,14 @@ class Settings(BaseSettings):
     kafka_cancellation_topic: str = Field("workflow.cancellation.requests", pattern=r"^[A-Za-z0-9._-]{1,249}$")
     kafka_topic_partitions: int = Field(6, ge=1)
     kafka_topic_replication: int = Field(1, ge=1)
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = Field(None, min_length=1)
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: Path | None = None
 
     jwt_secret: SecretStr | None = None
+    jwt_previous_secret: SecretStr | None = None
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     jwt_expiration_minutes: int = Field(60, ge=1)
     api_key_header: str = Field("X-API-Key", pattern=r"^[A-Za-z0-9-]+$")
@@ -129,6 +139,7 @@ class Settings(BaseSettings):
         "cors_allow_methods",
         "cors_allow_headers",
         "trusted_hosts",
+        "forwarded_allow_ips",
         "http_agent_allowed_hosts",
         mode="before",
     )
@@ -182,7 +193,31 @@ class Settings(BaseSettings):
             raise ValueError("must name at least one broker as host:port, for instance kafka:29092")
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("kafka_security_protocol", mode="before")
+    @classmethod
+    def _no_login_in_clear(cls, value: object) -> object:
+        if value == "SASL_PLAINTEXT":
+            raise ValueError("is SASL_PLAINTEXT, which leaves messages and logins unencrypted; use SASL_SSL")
+        return value
+
+    @field_validator("kafka_ssl_ca_file")
+    @classmethod
+    def _authorities_are_readable(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError as error:
+            reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ValueError(f"names {value}, which cannot be used: {reason}") from None
+        return value
+
+    @field_validator("tls_cert_file", "tls_key_file", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("jwt_secret", "jwt_previous_secret")
     @classmethod
     def _secret_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < MINIMUM_SECRET_LENGTH:
@@ -201,11 +236,30 @@ class Settings(BaseSettings):
                 "CORS_ORIGINS contains * while CORS_ALLOW_CREDENTIALS is true:"
                 " name the origins, or switch credentials off"
             )
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            given, missing = (
+                ("TLS_CERT_FILE", "TLS_KEY_FILE") if self.tls_cert_file else ("TLS_KEY_FILE", "TLS_CERT_FILE")
+            )
+            raise ValueError(f"{given} is set but {missing} is not: HTTPS needs both, plain HTTP neither")
+        if self.jwt_previous_secret is not None and self.jwt_secret is None:
+            raise ValueError("JWT_PREVIOUS_SECRET is set but JWT_SECRET is not: there is no token to accept it for")
         if self.default_page_size > self.max_page_size:
             raise ValueError(
                 f"DEFAULT_PAGE_SIZE is {self.default_page_size}, more than MAX_PAGE_SIZE {self.max_page_size}"
             )
+        self._check_kafka_login()
         return self
+
+    def _check_kafka_login(self) -> None:
+        protocol = self.kafka_security_protocol
+        login = {"KAFKA_SASL_USERNAME": self.kafka_sasl_username, "KAFKA_SASL_PASSWORD": self.kafka_sasl_password}
+        for variable, value in login.items():
+            if value is None and protocol == "SASL_SSL":
+                raise ValueError(f"{variable} is not set, but KAFKA_SECURITY_PROTOCOL is SASL_SSL, which needs it")
+            if value is not None and protocol != "SASL_SSL":
+                raise ValueError(f"{variable} is set, but KAFKA_SECURITY_PROTOCOL is {protocol}; use SASL_SSL")
+        if self.kafka_ssl_ca_file is not None and protocol == "PLAINTEXT":
+            raise ValueError("KAFKA_SSL_CA_FILE is set, but KAFKA_SECURITY_PROTOCOL is PLAINTEXT; use SASL_SSL or SSL")
 
     @property
     def authentication_enabled(self) -> bool:

@@ -1,4 +1,4 @@
-"""The small HTTP server of relay and executor: ``/health`` and ``/metrics`` and nothing else.
+"""The small HTTP server of relay and executor: ``/health`` and ``/metrics`` and nothing else; HTTPS by TLS_CERT_FILE.
 
 It reads only a request's first line and headers, both limited in size and time, and closes after each answer.
 """
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from service.platform import metrics
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
+from service.platform.tls import server_context
 
 REQUEST_SECONDS = 5.0
 _REQUEST_BYTES = 16 * 1024
@@ -71,8 +72,15 @@ async def serve_health(settings: Settings, problems: Problems, *, port: int | No
                 async with asyncio.timeout(1):
                     await writer.wait_closed()
 
+    context = server_context(settings)
     server = await asyncio.start_server(
-        talk, settings.api_host, settings.worker_http_port if port is None else port, limit=_REQUEST_BYTES
+        talk,
+        settings.api_host,
+        settings.worker_http_port if port is None else port,
+        limit=_REQUEST_BYTES,
+        ssl=context,
+        ssl_handshake_timeout=REQUEST_SECONDS if context else None,
+        ssl_shutdown_timeout=1.0 if context else None,
     )
     try:
         yield int(server.sockets[0].getsockname()[1])

@@ -1,6 +1,7 @@
 """Accepts a run: the run, its message for Kafka and its audit entry are written together or not at all.
 
-One statement does it, so it is one round trip and one transaction by itself; what it returns is committed.
+One statement does it, so it is one round trip and one transaction by itself; what it returns is committed. It may be
+repeated: the run's id is made here, so a run that was stored by an attempt whose answer got lost is recognised.
 """
 
 import json
@@ -13,7 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.audit.record import Actor
-from service.platform.database import autocommit
+from service.platform.database import AnyRow, autocommit
+from service.platform.failover import Patience
 from service.platform.ids import new_id
 
 _ACCEPT = """
@@ -22,6 +24,7 @@ WITH workflow AS (
 ), run AS (
     INSERT INTO runs (id, workflow_id, workflow_version, input, correlation_id, requested_by)
     SELECT :run_id, id, current_version, CAST(:input AS jsonb), :correlation_id, :requested_by FROM workflow
+    ON CONFLICT (id) DO NOTHING
     RETURNING id, workflow_id, workflow_version, status, input, created_at
 ), message AS (
     INSERT INTO outbox (topic, key, headers, payload)
@@ -43,6 +46,8 @@ _RESULT = "\nSELECT id, workflow_id, workflow_version, status, created_at FROM r
 
 _WITH_AUDIT = text(_ACCEPT + _AUDIT + _RESULT)
 _WITHOUT_AUDIT = text(_ACCEPT + _RESULT)
+# A statement of its own, because only a later one sees what a concurrent transaction has just committed.
+_STORED = text("SELECT id, workflow_id, workflow_version, status, created_at FROM runs WHERE id = :run_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,14 @@ class Accepted:
 
 
 async def accept_run(
-    engine: AsyncEngine, *, workflow_id: UUID, run_input: dict[str, Any], topic: str, correlation_id: str, actor: Actor
+    engine: AsyncEngine,
+    patience: Patience,
+    *,
+    workflow_id: UUID,
+    run_input: dict[str, Any],
+    topic: str,
+    correlation_id: str,
+    actor: Actor,
 ) -> Accepted | None:
     """Store a run of the workflow's current version; committed when this returns. None where there is no workflow."""
     values: dict[str, Any] = {
@@ -71,9 +83,19 @@ async def accept_run(
     }
     if actor.enabled:
         values["address"] = actor.address
-    async with autocommit(engine) as connection:
-        result = await connection.execute(_WITH_AUDIT if actor.enabled else _WITHOUT_AUDIT, values)
-        row = result.one_or_none()
+    attempts = 0
+
+    async def store() -> AnyRow | None:
+        nonlocal attempts
+        attempts += 1
+        async with autocommit(engine) as connection:
+            result = await connection.execute(_WITH_AUDIT if actor.enabled else _WITHOUT_AUDIT, values)
+            row = result.one_or_none()
+            if row is None and attempts > 1:
+                row = (await connection.execute(_STORED, {"run_id": values["run_id"]})).one_or_none()
+            return row
+
+    row = await patience.repeat(store)
     if row is None:
         return None
     return Accepted(row.id, row.workflow_id, row.workflow_version, row.status, row.created_at)

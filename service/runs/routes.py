@@ -52,6 +52,7 @@ async def execute_workflow(
     bind_contextvars(workflow_id=str(workflow_id))
     accepted = await accept_run(
         state.engine,
+        state.patience,
         workflow_id=workflow_id,
         run_input=body.input if body else {},
         topic=state.settings.kafka_execution_topic,

@@ -98,7 +98,8 @@ def _container(image: str, **options: Any) -> Iterator[Container]:
         client.close()
 
 
-def _put_secret(container: Container, name: str, content: str) -> None:
+def put_secret(container: Container, name: str, content: str) -> None:
+    """A file /config/secrets/<name> that only the container's user can read."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         folder = tarfile.TarInfo("secrets")
@@ -134,7 +135,7 @@ def postgres() -> Iterator[PostgresServer]:
         ports={"5432/tcp": ("127.0.0.1", None)},
         tmpfs={"/var/lib/postgresql/data": f"uid={_OWNER},gid={_OWNER},mode=0700"},
     ) as container:
-        _put_secret(container, "app", password)
+        put_secret(container, "app", password)
         container.start()
         server = PostgresServer(container, _published(container, "5432/tcp"), password)
 

@@ -85,7 +85,8 @@ async def test_a_check_ends_before_a_probe_gives_up() -> None:
         server.close()
 
 
-async def test_without_a_database_a_request_is_to_be_repeated() -> None:
+async def test_without_a_database_a_request_is_to_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.platform.failover.PATIENCE_SECONDS", 0.2)
     settings = make_settings(_dead_database(), jwt_secret=None)
     async with running(create_app(settings)) as client:
         answer = await client.get("/api/v1/agents")

@@ -1,15 +1,18 @@
 """The containers' health check, and the small server that relay and executor answer it with."""
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from service.platform.settings import Settings
+from service.platform.settings import InvalidSettingsError, Settings
 from service.platform.worker_http import serve_health
+from tests.certificates import Authority, serial_of
 from tests.service.servers import free_port
 from tests.service.support import make_settings
 
@@ -72,8 +75,8 @@ async def test_other_paths_and_methods_are_refused(port: int) -> None:
         assert (await client.post("/health")).status_code == 405
 
 
-async def _probe(url: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service.healthcheck", url]
+async def _probe(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service.healthcheck", *arguments]
     return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=30, check=False)
 
 
@@ -97,3 +100,74 @@ async def test_the_health_check_wants_one_url() -> None:
     failed = await _probe("localhost")
     assert failed.returncode == 1
     assert "usage" in failed.stderr
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """An authority whose certificate lies in ca.crt."""
+    found = Authority()
+    (tmp_path / "ca.crt").write_text(found.certificate)
+    return found
+
+
+@pytest.fixture
+def encrypted(settings: Settings, authority: Authority, tmp_path: Path) -> Settings:
+    """The settings with a certificate for localhost."""
+    certificate, key = authority.issue("relay", "localhost").write(tmp_path)
+    return settings.model_copy(update={"tls_cert_file": certificate, "tls_key_file": key})
+
+
+@pytest.mark.item("docker-healthcheck-fails-truly")
+async def test_the_health_check_trusts_only_its_authority(encrypted: Settings, tmp_path: Path) -> None:
+    (tmp_path / "other.crt").write_text(Authority().certificate)
+    async with serve_health(encrypted, dict, port=0) as port:
+        url = f"https://localhost:{port}/health"
+        good = await _probe("--ca", str(tmp_path / "ca.crt"), url)
+        assert good.returncode == 0, good.stderr
+        for arguments in (["--ca", str(tmp_path / "other.crt"), url], ["--ca", str(tmp_path / "none.crt"), url], [url]):
+            assert (await _probe(*arguments)).returncode == 1
+
+
+async def test_a_worker_with_a_certificate_speaks_no_plain_http(encrypted: Settings) -> None:
+    async with serve_health(encrypted, dict, port=0) as port:
+        with pytest.raises(httpx.TransportError):
+            await _get(port, "/health")
+
+
+async def _served_serial(port: int, authority: Authority) -> int:
+    context = ssl.create_default_context(cadata=authority.certificate)
+    _, writer = await asyncio.open_connection("localhost", port, ssl=context, family=2)
+    try:
+        return serial_of(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+    finally:
+        writer.close()
+
+
+@pytest.mark.item("tls-certificates-valid")
+async def test_an_exchanged_certificate_is_served_without_a_restart(
+    encrypted: Settings, authority: Authority, tmp_path: Path
+) -> None:
+    async with serve_health(encrypted, dict, port=0) as port:
+        before = await _served_serial(port, authority)
+        new = authority.issue("relay", "localhost")
+        new.write(tmp_path)
+        assert await _served_serial(port, authority) == new.serial != before
+
+
+async def test_while_a_key_does_not_fit_its_certificate_the_old_pair_is_served(
+    encrypted: Settings, authority: Authority, tmp_path: Path
+) -> None:
+    async with serve_health(encrypted, dict, port=0) as port:
+        before = await _served_serial(port, authority)
+        new = authority.issue("relay", "localhost")
+        (tmp_path / "tls.crt").write_text(new.certificate)
+        assert await _served_serial(port, authority) == before
+        (tmp_path / "tls.key").write_text(new.key)
+        assert await _served_serial(port, authority) == new.serial
+
+
+async def test_a_certificate_that_cannot_be_used_is_named(settings: Settings, tmp_path: Path) -> None:
+    paths = {"tls_cert_file": tmp_path / "absent.crt", "tls_key_file": tmp_path / "absent.key"}
+    with pytest.raises(InvalidSettingsError, match=r"absent\.crt .* cannot be used: No such file"):
+        async with serve_health(settings.model_copy(update=paths), dict, port=0):
+            pass

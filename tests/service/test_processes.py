@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,12 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.platform.database import transaction
 from service.platform.settings import Settings
+from tests.certificates import Authority
 from tests.service.servers import eventually, free_port
 from tests.service.support import NOBODY, add_user
 
@@ -65,12 +68,14 @@ def _process(environment: dict[str, str], output: Path, *arguments: str) -> Iter
 
 @asynccontextmanager
 async def _api(
-    settings: Settings, folder: Path, **given: str
+    settings: Settings, folder: Path, *, authority: Path | None = None, **given: str
 ) -> AsyncIterator[tuple[httpx.AsyncClient, subprocess.Popen[bytes]]]:
     port = free_port()
     environment = _environment(settings, folder, API_PORT=str(port), **given)
+    address = f"https://localhost:{port}" if authority else f"http://127.0.0.1:{port}"
+    trust = ssl.create_default_context(cafile=authority) if authority else True
     with _process(environment, folder / "output", "api") as process:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=20, verify=trust) as client:
 
             async def answers() -> bool:
                 assert process.poll() is None, (folder / "output").read_text()
@@ -143,6 +148,84 @@ async def test_several_workers_answer_with_one_set_of_metrics(api_settings: Sett
                 assert (await fresh.get("/api/v1/agents")).status_code == 401
         assert await counted() == 12, "whichever worker is asked, all requests are there"
         assert await _end(process) == 0
+
+
+@pytest.mark.item("tls-public-endpoints")
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_with_a_certificate_the_api_speaks_https_only(
+    api_settings: Settings, tmp_path: Path, workers: str
+) -> None:
+    authority = Authority()
+    (tmp_path / "ca.crt").write_text(authority.certificate)
+    certificate, key = authority.issue("api", "localhost").write(tmp_path)
+    files = {"TLS_CERT_FILE": str(certificate), "TLS_KEY_FILE": str(key), "API_WORKERS": workers}
+    async with _api(api_settings, tmp_path, authority=tmp_path / "ca.crt", **files) as (client, process):
+        assert (await client.get("/health")).status_code == 200
+        async with httpx.AsyncClient(base_url=str(client.base_url).replace("https", "http")) as plain:
+            with pytest.raises(httpx.TransportError):
+                await plain.get("/health")
+        assert await _end(process) == 0
+
+
+async def test_a_certificate_that_cannot_be_used_stops_the_api_with_the_reason(
+    api_settings: Settings, tmp_path: Path
+) -> None:
+    files = {"TLS_CERT_FILE": str(tmp_path / "absent.crt"), "TLS_KEY_FILE": str(tmp_path / "absent.key")}
+    refused = await asyncio.to_thread(_run, _environment(api_settings, tmp_path, **files), "api")
+    assert refused.returncode == 2
+    assert "cannot be used: No such file" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_an_api_that_is_asked_to_stop_answers_on_and_closes_each_connection(
+    api_settings: Settings, tmp_path: Path, workers: str
+) -> None:
+    async with _api(api_settings, tmp_path, API_WORKERS=workers) as (client, process):
+        assert "connection" not in (await client.get("/health")).headers
+        process.send_signal(signal.SIGTERM)
+
+        async def told_to_close() -> bool:
+            # Each of these must succeed: on the kept connection and, after it was closed, on new ones.
+            answer = await client.get("/health")
+            assert answer.status_code == 200
+            return answer.headers.get("connection") == "close"
+
+        await eventually(told_to_close, "answers that close the connection")
+        assert (await client.get("/health")).headers["connection"] == "close", "new connections are taken, and told too"
+        assert await asyncio.to_thread(process.wait, 40) == 0
+
+
+async def test_a_request_under_way_when_the_api_is_asked_to_stop_is_answered(
+    api_settings: Settings, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    async with transaction(engine) as connection:
+        await add_user(connection, Role.ADMIN, name="ada", password_hash=hash_password(PASSWORD))
+    async with _api(api_settings, tmp_path) as (client, process):
+        async with transaction(engine) as connection:
+            # Log-in waits here until long after the listener is closed.
+            await connection.execute(text("LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE"))
+            login = {"username": "ada", "password": PASSWORD}
+            answer = asyncio.create_task(client.post("/api/v1/auth/login", json=login))
+            query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+            async def waits() -> bool:
+                async with engine.connect() as other:
+                    return bool(await other.scalar(query))
+
+            await eventually(waits, "the log-in to be under way")
+            process.send_signal(signal.SIGTERM)
+
+            async def refuses() -> bool:
+                try:
+                    async with httpx.AsyncClient(base_url=client.base_url) as fresh:
+                        await fresh.get("/health")
+                except httpx.TransportError:
+                    return True
+                return False
+
+            await eventually(refuses, "the listener to be closed")
+        assert (await answer).status_code == 200
+        assert await asyncio.to_thread(process.wait, 40) == 0
 
 
 def _run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

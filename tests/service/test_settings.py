@@ -26,6 +26,11 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     "DATABASE_ECHO": False,
     "KAFKA_EXECUTION_TOPIC": "workflow.execution.requests",
     "KAFKA_CANCELLATION_TOPIC": "workflow.cancellation.requests",
+    "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+    "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "KAFKA_SASL_USERNAME": None,
+    "KAFKA_SASL_PASSWORD": None,
+    "KAFKA_SSL_CA_FILE": None,
     "JWT_SECRET": None,
     "JWT_ALGORITHM": "HS256",
     "JWT_EXPIRATION_MINUTES": 60,
@@ -54,6 +59,10 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     "HTTP_AGENT_ALLOWED_HOSTS": (),
     "READINESS_REQUIRES_KAFKA": True,
     "GRACEFUL_SHUTDOWN_SECONDS": 20,
+    "TLS_CERT_FILE": None,
+    "TLS_KEY_FILE": None,
+    "FORWARDED_ALLOW_IPS": ("127.0.0.1", "::1"),
+    "JWT_PREVIOUS_SECRET": None,
 }
 
 
@@ -207,3 +216,29 @@ def test_authentication_is_on_exactly_when_there_is_a_secret(
     if secret:
         environment.setenv("JWT_SECRET", secret)
     assert load_settings().authentication_enabled is enabled
+
+
+def test_the_path_of_the_certificate_is_a_value_and_not_a_file_to_read(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tls.crt").write_text("a certificate")
+    environment.setenv("TLS_CERT_FILE", str(tmp_path / "tls.crt"))
+    environment.setenv("TLS_KEY_FILE", str(tmp_path / "tls.key"))
+    assert load_settings().tls_cert_file == tmp_path / "tls.crt"
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "message"),
+    [
+        ("TLS_CERT_FILE", "/tls.crt", "TLS_CERT_FILE is set but TLS_KEY_FILE is not"),
+        ("TLS_KEY_FILE", "/tls.key", "TLS_KEY_FILE is set but TLS_CERT_FILE is not"),
+        ("JWT_PREVIOUS_SECRET", "p" * 40, "JWT_PREVIOUS_SECRET is set but JWT_SECRET is not"),
+        ("JWT_PREVIOUS_SECRET", "short", "JWT_PREVIOUS_SECRET has 5 characters, must have at least 32"),
+    ],
+)
+def test_half_of_what_belongs_together_is_refused(
+    given: str, value: str, message: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv(given, value)
+    with pytest.raises(InvalidSettingsError, match=message):
+        load_settings()

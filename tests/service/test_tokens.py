@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from service.auth.access import PUBLIC, GuardedRouter, requires
 from service.auth.keys import hash_key, new_key
 from service.auth.roles import Role
-from service.auth.tokens import InvalidTokenError, issue_token, read_token
+from service.auth.tokens import InvalidTokenError, issue_token, key_id, read_token
 from service.platform.settings import Settings
 from tests.service.support import make_settings
 
@@ -28,7 +28,7 @@ def settings() -> Settings:
 def _signed(algorithm: str = "HS256", secret: str = SECRET, **changes: object) -> str:
     now = datetime.now(UTC)
     claims = {"sub": str(uuid4()), "role": "viewer", "iss": "workflow-management", "iat": now}
-    claims |= {"exp": now + timedelta(minutes=5)} | changes
+    claims |= {"exp": now + timedelta(hours=12)} | changes
     kept = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(kept, secret, algorithm=algorithm)
 
@@ -71,6 +71,61 @@ def test_a_token_that_is_not_ours_is_refused(settings: Settings, token: str) -> 
     with pytest.raises(InvalidTokenError) as refused:
         read_token(settings, token)
     assert refused.value.reason == "bad_token"
+
+
+NEXT_SECRET = "n" * 48
+
+
+@pytest.fixture
+def rotated() -> Settings:
+    """Settings after a rotation: a new secret, and the known one as the one before."""
+    return make_settings("postgresql://u@h/d", jwt_secret=NEXT_SECRET, jwt_previous_secret=SECRET)
+
+
+@pytest.mark.item("secrets-rotation")
+def test_after_a_rotation_tokens_of_before_are_still_good(settings: Settings, rotated: Settings) -> None:
+    user = uuid4()
+    assert read_token(rotated, issue_token(settings, user, Role.VIEWER)).user_id == user
+
+
+@pytest.mark.item("secrets-rotation")
+def test_after_a_rotation_new_tokens_are_signed_with_the_new_key(settings: Settings, rotated: Settings) -> None:
+    token = issue_token(rotated, uuid4(), Role.VIEWER)
+    assert jwt.get_unverified_header(token)["kid"] == key_id(NEXT_SECRET) != key_id(SECRET)
+    with pytest.raises(InvalidTokenError):
+        read_token(settings, token)
+
+
+@pytest.mark.item("secrets-rotation")
+def test_after_the_next_rotation_tokens_of_the_first_key_are_refused(settings: Settings) -> None:
+    token = issue_token(settings, uuid4(), Role.VIEWER)
+    later = make_settings("postgresql://u@h/d", jwt_secret="m" * 48, jwt_previous_secret=NEXT_SECRET)
+    with pytest.raises(InvalidTokenError) as refused:
+        read_token(later, token)
+    assert refused.value.reason == "bad_token"
+
+
+@pytest.mark.parametrize("secret", [SECRET, NEXT_SECRET])
+def test_a_token_without_a_key_id_is_good_by_either_key(rotated: Settings, secret: str) -> None:
+    assert read_token(rotated, _signed(secret=secret)).role is Role.VIEWER
+
+
+def test_an_old_token_without_a_key_id_is_refused_as_expired(rotated: Settings) -> None:
+    with pytest.raises(InvalidTokenError) as refused:
+        read_token(rotated, _signed(exp=datetime.now(UTC) - timedelta(minutes=1)))
+    assert refused.value.reason == "expired_token"
+
+
+def test_a_token_that_names_another_key_than_it_was_signed_with_is_refused(rotated: Settings) -> None:
+    claims = jwt.decode(_signed(), SECRET, algorithms=["HS256"])
+    liar = jwt.encode(claims, SECRET, algorithm="HS256", headers={"kid": key_id(NEXT_SECRET)})
+    with pytest.raises(InvalidTokenError):
+        read_token(rotated, liar)
+
+
+def test_a_key_id_holds_nothing_of_its_secret() -> None:
+    assert len(key_id(SECRET)) == 16
+    assert key_id(SECRET) not in SECRET
 
 
 def test_an_api_key_shows_its_prefix_and_is_stored_as_a_hash() -> None:

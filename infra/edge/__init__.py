@@ -1,0 +1,1 @@
+"""What the edge proxy is told, made from the stack's description alone."""

@@ -1,0 +1,64 @@
+"""Leaves without a failed request: what to do between the signal to stop and the end of listening."""
+
+import asyncio
+import signal
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.platform.logging import get_logger
+
+DRAIN_SECONDS = 3.0
+"""Longer than the edge keeps an idle connection to the API, so that no request meets a connection that is closing."""
+
+log = get_logger(__name__)
+
+
+class DrainingApp:
+    """Around the whole application: on SIGTERM it serves on for ``seconds`` and closes each connection it answers on.
+
+    A client learns from ``Connection: close`` to open its next connection, which by then goes to another instance;
+    only after that is the server told to stop listening and to finish what is under way.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float = DRAIN_SECONDS) -> None:
+        self.app = app
+        self.seconds = seconds
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, self._watching_for_the_start(send))
+            return
+
+        async def send_last(message: Message) -> None:
+            if self.draining and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self.app(scope, receive, send_last)
+
+    def _watching_for_the_start(self, send: Send) -> Send:
+        async def watched(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self._take_the_signal()
+            await send(message)
+
+        return watched
+
+    def _take_the_signal(self) -> None:
+        """Stand before the server's own handler, which stops listening at once."""
+        stop = signal.getsignal(signal.SIGTERM)
+        if not callable(stop):
+            return
+        loop = asyncio.get_running_loop()
+
+        def drain() -> None:
+            if self.draining:
+                return
+            self.draining = True
+            log.info("Asked to stop: answering on for a moment", seconds=self.seconds)
+            loop.call_later(self.seconds, stop, signal.SIGTERM, None)
+
+        loop.add_signal_handler(signal.SIGTERM, drain)
