@@ -48,6 +48,7 @@ IMAGES: tuple[Image, ...] = (
     Image("alertmanager"),
     Image("node-exporter"),
     Image("postgres-exporter"),
+    Image("edge"),
 )
 _BY_NAME = {image.name: image for image in IMAGES}
 
@@ -108,6 +109,11 @@ def reference(name: str, root: Path = ROOT) -> str:
 def reference_for(name: str, digest: str, root: Path = ROOT) -> str:
     """As `reference`, for a content hash that was computed before."""
     return f"{image(name).repository}:{version(root)}-{digest[:12]}"
+
+
+def registry_reference(registry: str, name: str, root: Path = ROOT) -> str:
+    """Where the image lies in a registry, by tag; say `localhost:5000/workflow-kafka:1.0.0-0123456789ab`."""
+    return f"{registry}/{reference(name, root)}"
 
 
 def _files_below(path: Path) -> list[Path]:

@@ -13,6 +13,10 @@ class ImageBuildError(Exception):
         self.mend = mend
 
 
+class ImagePushError(ImageBuildError):
+    """An image could not be brought into a registry; in the same words."""
+
+
 class UnknownImageError(KeyError):
     """A name that is not in the catalogue."""
 

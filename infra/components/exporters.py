@@ -2,10 +2,11 @@
 
 import pulumi
 
+from infra.components import web
 from infra.endpoints import Placed, PostgresEndpoint, ScrapeTarget
 from infra.targets import Target
 from infra.trust import Trust
-from infra.workload import Health, Kind, Port, Workload, http_probe, secret_path
+from infra.workload import Kind, Port, Workload, secret_path
 from stacks.model import Stack
 
 NODE_PORT = 9100
@@ -32,8 +33,11 @@ class Exporters(pulumi.ComponentResource):
                 image=node_image,
                 kind=Kind.SERVICE,
                 resources=settings.resources,
+                config_files=web.config_files(trust),
+                secret_files=trust.identity("node-exporter"),
+                rereads=web.REREAD,
                 ports=[Port(NODE_PORT, peers=["prometheus"])],
-                health=Health(http_probe(NODE_PORT), settings.health, gates_start=False),
+                health=web.health(trust, NODE_PORT, "/metrics", settings.health),
                 host_view=True,
             ),
             parent=self,
@@ -53,19 +57,22 @@ class Exporters(pulumi.ComponentResource):
                     "DATA_SOURCE_USER": login.user,
                     "DATA_SOURCE_PASS_FILE": secret_path("monitoring"),
                 },
+                config_files=web.config_files(trust),
                 secret_files={
                     "monitoring": login.password,
                     **({"database-ca.crt": postgres.ca} if postgres.ca is not None else {}),
+                    **trust.identity("postgres-exporter"),
                 },
+                rereads=web.REREAD,
                 ports=[Port(POSTGRES_PORT, peers=["prometheus"])],
-                health=Health(http_probe(POSTGRES_PORT), settings.health, gates_start=False),
+                health=web.health(trust, POSTGRES_PORT, "/metrics", settings.health),
             ),
             parent=self,
             needs=postgres.ready,
         )
         self.placed: list[Placed] = [node, database]
         self.targets = [
-            ScrapeTarget("node", "node-exporter", NODE_PORT),
-            ScrapeTarget("postgres", "postgres-exporter", POSTGRES_PORT),
+            ScrapeTarget("node", "node-exporter", NODE_PORT, scheme=trust.scheme),
+            ScrapeTarget("postgres", "postgres-exporter", POSTGRES_PORT, scheme=trust.scheme),
         ]
         self.register_outputs({})

@@ -6,6 +6,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 from infra.monitoring.figures import APPLICATION, BUSINESS, FIGURES, INFRASTRUCTURE, Figure
+from infra.trust import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE
+from infra.workload import secret_path
 
 DATA_SOURCE = "prometheus"
 FOLDER = "/config/dashboards"
@@ -34,8 +36,18 @@ def dashboards() -> dict[str, str]:
     return {"workflow-platform.json": JSONEncoder(sort_keys=True, indent=2).encode(board.build()) + "\n"}
 
 
-def grafana_provisioning(prometheus_url: str) -> dict[str, str]:
-    """Grafana's provisioning files by their path below /config: the data source and where dashboards are."""
+def grafana_provisioning(prometheus_url: str, known_callers_only: bool = False) -> dict[str, str]:
+    """Grafana's provisioning files by their path below /config: the data source and where dashboards are.
+
+    `known_callers_only` tells that Prometheus answers only to a certificate of the stack, which Grafana then shows.
+    """
+    settings: dict[str, object] = {"timeInterval": "15s", "httpMethod": "POST"}
+    identity: dict[str, object] = {}
+    if known_callers_only:
+        settings |= {"tlsAuth": True, "tlsAuthWithCACert": True}
+        files = {"tlsCACert": AUTHORITY_FILE, "tlsClientCert": CERTIFICATE_FILE, "tlsClientKey": KEY_FILE}
+        # Grafana reads the files when it starts, so that no key is in its provisioning.
+        identity = {"secureJsonData": {key: f"$__file{{{secret_path(name)}}}" for key, name in files.items()}}
     source = {
         "apiVersion": 1,
         "datasources": [
@@ -47,7 +59,8 @@ def grafana_provisioning(prometheus_url: str) -> dict[str, str]:
                 "url": prometheus_url,
                 "isDefault": True,
                 "editable": False,
-                "jsonData": {"timeInterval": "15s", "httpMethod": "POST"},
+                "jsonData": settings,
+                **identity,
             }
         ],
     }

@@ -22,6 +22,7 @@ CHECKS = {
     "alertmanager": ["CMD", "http-probe", "http://127.0.0.1:9093/-/ready"],
     "node-exporter": ["CMD", "http-probe", "http://127.0.0.1:9100/"],
     "postgres-exporter": ["CMD", "http-probe", "http://127.0.0.1:9187/"],
+    "edge": ["CMD", "http-probe", "http://127.0.0.1:8081/edge/health"],
 }
 STARTS: dict[str, dict[str, Any]] = {
     "postgres": {

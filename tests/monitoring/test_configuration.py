@@ -1,13 +1,15 @@
 """prometheus.yml and alertmanager.yml as functions of the stack."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
 
-from infra.monitoring import alertmanager_config, prometheus_config
+from infra.monitoring import alertmanager_config, declared, prometheus_config, web_config
 from infra.monitoring.alertmanager_config import Channel, Smtp
+from infra.trust import Life
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -18,6 +20,8 @@ class Target:
     host: str
     port: int
     path: str = "/metrics"
+    scheme: str = "http"
+    replicas: int = 1
 
 
 TARGETS = (Target("workflow-api", "api", 8000), Target("executor", "executor-1", 8001), Target("executor", "x-2", 8001))
@@ -54,6 +58,71 @@ def test_monitoring_watches_itself_and_knows_where_alerts_go() -> None:
 def test_a_job_with_two_paths_is_refused() -> None:
     with pytest.raises(ValueError, match="scrape job 'a' has the paths /metrics and /other: give each its own job"):
         prometheus_config.render([Target("a", "x", 1), Target("a", "y", 1, "/other")], "alertmanager:9093")
+
+
+ALERTMANAGER = Target("alertmanager", "alertmanager", 9093, scheme="https")
+REPLICATED = (Target("workflow-api", "api", 8000, scheme="https"), Target("kafka", "kafka", 9404), ALERTMANAGER)
+IDENTITY = prometheus_config.Identity("/config/secrets/ca.crt", "/config/secrets/tls.crt", "/config/secrets/tls.key")
+KNOWN = {"ca_file": IDENTITY.ca, "cert_file": IDENTITY.certificate, "key_file": IDENTITY.key}
+
+
+def discovering() -> dict[str, Any]:
+    return dict(yaml.safe_load(prometheus_config.render_discovering(REPLICATED, ALERTMANAGER, IDENTITY)))
+
+
+def discovered() -> dict[str, dict[str, Any]]:
+    return {job["job_name"]: job for job in discovering()["scrape_configs"]}
+
+
+def test_on_a_cluster_a_job_keeps_its_name_and_takes_every_replica_of_its_part_at_its_port() -> None:
+    job = discovered()["workflow-api"]
+    assert job["metrics_path"] == "/metrics"
+    (found,) = job["dns_sd_configs"]
+    assert (found["names"], found["type"], found["port"]) == (["api-nodes"], "A", 8000)
+
+
+def test_each_series_names_its_part() -> None:
+    assert discovered()["kafka"]["relabel_configs"] == [{"target_label": "part", "replacement": "kafka"}]
+
+
+def test_a_replica_is_trusted_by_the_name_of_its_part_and_told_who_asks() -> None:
+    assert discovered()["workflow-api"]["scheme"] == "https"
+    assert discovered()["workflow-api"]["tls_config"] == {**KNOWN, "server_name": "api"}
+    assert discovered()["kafka"]["scheme"] == "http"
+    assert "tls_config" not in discovered()["kafka"]
+
+
+def test_alerts_reach_the_alertmanager_over_tls() -> None:
+    (receiver,) = discovering()["alerting"]["alertmanagers"]
+    assert receiver == {
+        "scheme": "https",
+        "tls_config": {**KNOWN, "server_name": "alertmanager"},
+        "static_configs": [{"targets": ["alertmanager:9093"]}],
+    }
+
+
+def test_two_parts_in_one_job_are_refused_on_a_cluster() -> None:
+    with pytest.raises(ValueError, match="scrape job 'a' has the parts x and y: give each its own job"):
+        prometheus_config.render_discovering([Target("a", "x", 1), Target("a", "y", 1)], ALERTMANAGER, IDENTITY)
+
+
+def test_only_callers_with_a_certificate_of_the_stack_are_let_in() -> None:
+    server = yaml.safe_load(web_config.render())["tls_server_config"]
+    assert server["client_auth_type"] == "RequireAndVerifyClientCert"
+    assert server["client_ca_file"] == IDENTITY.ca
+    assert server["min_version"] == "TLS12"
+
+
+def test_what_is_declared_is_recorded_beside_what_is_measured() -> None:
+    life = Life(datetime(2030, 1, 31, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+    targets = [Target("workflow-api", "api", 8000, replicas=3), Target("executor", "a", 1), Target("executor", "b", 1)]
+    (group,) = yaml.safe_load(declared.render(targets, {"api": life}))["groups"]
+    assert {(rule["record"], *rule["labels"].values(), rule["expr"]) for rule in group["rules"]} == {
+        ("declared_replicas", "workflow-api", "vector(3)"),
+        ("declared_replicas", "executor", "vector(2)"),
+        ("declared_certificate_end_seconds", "api", "vector(1896048000)"),
+        ("declared_certificate_renewal_seconds", "api", "vector(1893456000)"),
+    }
 
 
 def receivers(text: str) -> dict[str, dict[str, Any]]:
