@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from images.catalog import reference
+from images.catalog import reference, registry_reference
 from infra.targets.docker_images import digest_reference
 from stacks.errors import StackError
 from stacks.model import PROJECT, Stack
@@ -24,11 +24,6 @@ def image_source(stack: Stack) -> ImageSource:
         return found[name]
 
     return image
-
-
-def registry_reference(registry: str, name: str) -> str:
-    """Where the image of this tree lies in a registry, by tag."""
-    return f"{registry}/{reference(name)}"
 
 
 def _of_this_tree(stack: Stack, name: str) -> str:

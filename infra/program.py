@@ -2,6 +2,7 @@
 
 import pulumi
 
+from infra.components.edge import EdgeProxy
 from infra.components.exporters import Exporters
 from infra.components.monitoring import Alertmanager, Grafana, Prometheus
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
@@ -19,7 +20,7 @@ def deploy(stack: Stack) -> None:
     image = image_source(stack)
     secrets = Secrets(generation=stack.secret_generation)
     base = provision(stack, image, secrets)
-    target = base.target
+    target, scheme = base.target, base.trust.scheme
     parts = ServiceParts(
         stack=stack,
         target=target,
@@ -34,10 +35,15 @@ def deploy(stack: Stack) -> None:
     relay = Relay(parts, migrations.succeeded)
     executors = Executors(parts, migrations.succeeded)
     placed = [*base.placed, migrations.placed, api.placed, relay.placed, *executors.placed]
+    if stack.edge is not None:
+        placed.append(EdgeProxy(stack, stack.edge, target, image("edge"), base.trust, api.placed).placed)
     scrape = [
-        ScrapeTarget("workflow-api", "api", stack.api.port),
-        ScrapeTarget("relay", "relay", WORKER_PORT),
-        *(ScrapeTarget("executor", each.part, WORKER_PORT) for each in executors.placed),
+        ScrapeTarget("workflow-api", "api", stack.api.port, scheme=scheme, replicas=stack.api.replicas),
+        ScrapeTarget("relay", "relay", WORKER_PORT, scheme=scheme, replicas=stack.relay.replicas),
+        *(
+            ScrapeTarget("executor", each.part, WORKER_PORT, scheme=scheme, replicas=executors.replicas)
+            for each in executors.placed
+        ),
         *base.scrape,
     ]
     if stack.exporters.enabled:
@@ -46,12 +52,14 @@ def deploy(stack: Stack) -> None:
         )
         placed += exporters.placed
         scrape += exporters.targets
-    alertmanager = Alertmanager(stack, target, image("alertmanager"))
-    prometheus = Prometheus(stack, target, image("prometheus"), scrape, alertmanager.address)
+    # Issued before Prometheus is told when each certificate ends.
+    operator = base.trust.identity("operator")
+    alertmanager = Alertmanager(stack, target, image("alertmanager"), base.trust)
+    prometheus = Prometheus(stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust)
     placed += [alertmanager.placed, prometheus.placed]
     missing: dict[str, str] = {}
     if (reason := why_unavailable(stack.grafana.image)) is None:
-        placed.append(Grafana(stack, target, prometheus.url, secrets.grafana).placed)
+        placed.append(Grafana(stack, target, prometheus.url, secrets.grafana, base.trust).placed)
     elif stack.grafana.required:
         raise StackError(stack.name, [f"workflow-platform:grafana.required is true, but {reason}"])
     else:
@@ -66,3 +74,5 @@ def deploy(stack: Stack) -> None:
     pulumi.export("adminPassword", secrets.admin)
     if base.trust.authority is not None:
         pulumi.export("authority", base.trust.authority)
+        # By which people and the verification are let into Prometheus and Alertmanager.
+        pulumi.export("operator", operator)

@@ -2,10 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
 
-from infra.components.kafka import METRICS_PORT as KAFKA_METRICS_PORT
 from infra.components.kafka import Kafka
+from infra.components.kafka_cluster import KafkaCluster, external_kafka
+from infra.components.kafka_settings import METRICS_PORT as KAFKA_METRICS_PORT
+from infra.components.kafka_settings import PART as KAFKA
 from infra.components.postgres import Postgres
+from infra.components.postgres_cluster import PostgresCluster
+from infra.components.postgres_external import external_postgres
 from infra.endpoints import KafkaEndpoint, Placed, PostgresEndpoint, ScrapeTarget
 from infra.images import ImageSource
 from infra.stack_secrets import Secrets
@@ -13,6 +19,8 @@ from infra.targets import Target
 from infra.targets.docker import DockerTarget
 from infra.trust import StackTrust, Trust
 from stacks.model import Stack
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,10 @@ class Provisioned:
         """Entry points of the parts that are reached from outside."""
         stack = self.stack
         if stack.target == "kubernetes":
-            return {}
+            if stack.edge is None:
+                return {}
+            host = stack.kubernetes.public_address or stack.edge.hosts[0]
+            return {"api": f"https://{host}:{stack.edge.published_port}"}
         return {
             key.removesuffix(".publishedPort"): f"http://{stack.docker.address}:{port}"
             for key, port in stack.published_ports.items()
@@ -47,18 +58,14 @@ def provision(stack: Stack, image: ImageSource, secrets: Secrets) -> Provisioned
 
 
 def _on_docker(stack: Stack, image: ImageSource, secrets: Secrets) -> Provisioned:
-    target = DockerTarget(stack, image)
-    postgres = Postgres(stack, target, image("postgres"), secrets.postgres, secrets.monitoring)
-    kafka = Kafka(stack, target, image("kafka"))
-    return Provisioned(
+    target, trust = DockerTarget(stack, image), Trust()
+    return _provisioned(
         stack,
         target,
-        Trust(),
-        postgres.endpoint,
-        kafka.endpoint,
+        trust,
         stack.docker.network,
-        [postgres.placed, kafka.placed],
-        [ScrapeTarget("kafka", "kafka", KAFKA_METRICS_PORT)],
+        _postgres(stack, target, trust, image, secrets),
+        _kafka(stack, target, trust, image, secrets),
     )
 
 
@@ -66,17 +73,58 @@ def _on_kubernetes(stack: Stack, image: ImageSource, secrets: Secrets) -> Provis
     # Imported here: a stack on Docker must not pay a second for the SDK of a target it does not use.
     from infra.targets.kubernetes import KubernetesTarget
 
-    target = KubernetesTarget(stack)
-    trust = StackTrust(stack.name, stack.namespace, stack.pki)
-    postgres = Postgres(stack, target, image("postgres"), secrets.postgres, secrets.monitoring)
-    kafka = Kafka(stack, target, image("kafka"))
-    return Provisioned(
+    target, trust = KubernetesTarget(stack), StackTrust(stack.name, stack.namespace, stack.pki)
+    return _provisioned(
         stack,
         target,
         trust,
-        postgres.endpoint,
-        kafka.endpoint,
         stack.namespace,
-        [postgres.placed, kafka.placed],
-        [ScrapeTarget("kafka", "kafka", KAFKA_METRICS_PORT)],
+        _postgres(stack, target, trust, image, secrets),
+        _kafka(stack, target, trust, image, secrets),
     )
+
+
+Endpoint = TypeVar("Endpoint")
+
+
+@dataclass(frozen=True)
+class _System(Generic[Endpoint]):
+    """A system that was provisioned here, or one of somebody else, which has only its endpoint."""
+
+    endpoint: Endpoint
+    placed: Sequence[Placed] = ()
+    scrape: Sequence[ScrapeTarget] = ()
+
+
+def _provisioned(
+    stack: Stack,
+    target: Target,
+    trust: Trust,
+    network: str,
+    postgres: _System[PostgresEndpoint],
+    kafka: _System[KafkaEndpoint],
+) -> Provisioned:
+    placed, scrape = [*postgres.placed, *kafka.placed], [*postgres.scrape, *kafka.scrape]
+    return Provisioned(stack, target, trust, postgres.endpoint, kafka.endpoint, network, placed, scrape)
+
+
+def _postgres(
+    stack: Stack, target: Target, trust: Trust, image: ImageSource, secrets: Secrets
+) -> _System[PostgresEndpoint]:
+    if not stack.postgres.provision:
+        return _System(external_postgres(stack, secrets, PROJECT_FOLDER))
+    if isinstance(trust, StackTrust):
+        cluster = PostgresCluster(stack, target, trust, image("postgres"), secrets)
+        return _System(cluster.endpoint, cluster.placed, cluster.scrape)
+    single = Postgres(stack, target, image("postgres"), secrets.postgres, secrets.monitoring)
+    return _System(single.endpoint, [single.placed])
+
+
+def _kafka(stack: Stack, target: Target, trust: Trust, image: ImageSource, secrets: Secrets) -> _System[KafkaEndpoint]:
+    if not stack.kafka.provision:
+        return _System(external_kafka(stack))
+    if stack.kafka.nodes == 1:
+        single = Kafka(stack, target, image("kafka"))
+        return _System(single.endpoint, [single.placed], [ScrapeTarget(KAFKA, KAFKA, KAFKA_METRICS_PORT)])
+    made = KafkaCluster(stack, target, image("kafka"), image("api"), secrets, trust)
+    return _System(made.endpoint, made.placed, made.targets)

@@ -1,6 +1,9 @@
 """Who is who inside a stack: the certificates of its parts, or none where connections are in the clear."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
 
 import pulumi
 
@@ -13,11 +16,19 @@ IDENTITY_FILES = frozenset({CERTIFICATE_FILE, KEY_FILE, AUTHORITY_FILE})
 """The secret files that make up a part's identity."""
 
 
+@dataclass(frozen=True)
+class Life:
+    """When a certificate ends, and from when on the next `up` renews it."""
+
+    end: datetime
+    renewal: datetime
+
+
 class Trust:
     """No certificates: for a stack on one machine's private network."""
 
     enabled = False
-    scheme = "http"
+    scheme: Literal["http", "https"] = "http"
     authority: pulumi.Output[str] | None = None
     """The certificates, PEM, by which every part of the stack is trusted."""
 
@@ -29,12 +40,16 @@ class Trust:
         """The variables that make a program of the service speak HTTPS."""
         return {}
 
+    def lives(self) -> pulumi.Output[dict[str, Life]]:
+        """How long each certificate that was issued up to now is good for, by part."""
+        return pulumi.Output.from_input({})
+
 
 class StackTrust(Trust):
     """The stack's own authority and one certificate for each part."""
 
     enabled = True
-    scheme = "https"
+    scheme: Literal["http", "https"] = "https"
 
     def __init__(self, stack_name: str, namespace: str, settings: Pki, parent: pulumi.Resource | None = None) -> None:
         self._namespace = namespace
@@ -75,6 +90,15 @@ class StackTrust(Trust):
 
     def env(self) -> dict[str, pulumi.Input[str]]:
         return {"TLS_CERT_FILE": secret_path(CERTIFICATE_FILE), "TLS_KEY_FILE": secret_path(KEY_FILE)}
+
+    def lives(self) -> pulumi.Output[dict[str, Life]]:
+        spare = timedelta(days=self._settings.renew_before_days)
+
+        def life(end: str) -> Life:
+            return Life(datetime.fromisoformat(end), datetime.fromisoformat(end) - spare)
+
+        ends = {part: made.notAfter for part, made in sorted(self._issued.items())}
+        return pulumi.Output.all(**ends).apply(lambda known: {part: life(end) for part, end in known.items()})
 
 
 def part_names(part: str, namespace: str) -> list[str]:

@@ -99,6 +99,9 @@ class Health:
     """Whether what depends on this program waits until it is healthy."""
     probe: Check | None = None
     readiness: Readiness | None = None
+    startup: Readiness | None = None
+    """What must come true once, before the other two are asked; it may be costly, and it fails for good only after all
+    its retries."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ class Workload:
     """Content by path below CONFIG_FOLDER."""
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Content by name below SECRETS_FOLDER."""
+    foreign_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Secrets of the namespace that somebody else keeps: by their name the file for each of their keys."""
     rereads: frozenset[str] = frozenset()
     """Files that the program reads again when they change, so that no restart is needed. Paths or secret names."""
     ports: Sequence[Port] = ()
@@ -169,6 +174,11 @@ class Workload:
     """Its rights on the cluster's API; none: not even a token."""
     calls_out: bool = False
     """Whether it may open connections to the outside."""
+
+
+def nodes_service(part: str) -> str:
+    """The name that stands for all replicas of a part at once, ready or not, on a target that has replicas."""
+    return f"{part}-nodes"
 
 
 def http_probe(port: int, path: str = "/metrics") -> list[str]:

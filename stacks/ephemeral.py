@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from stacks.load import config_file
-from stacks.model import PROJECT
+from stacks.model import NODE_PORTS, PROJECT
 
 PREFIX = "test-"
 
@@ -43,6 +43,11 @@ def ephemeral_stack(project: Path, base: str = "dev", name: str | None = None, *
         yield name
     finally:
         path.unlink(missing_ok=True)
+
+
+def free_node_ports(count: int) -> list[int]:
+    """Ports of the range that a cluster publishes at its nodes, drawn by lot so that two stacks hardly meet."""
+    return secrets.SystemRandom().sample(NODE_PORTS, count)
 
 
 def _free_ports(count: int) -> list[int]:

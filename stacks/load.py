@@ -13,8 +13,11 @@ from pydantic.alias_generators import to_camel
 from stacks.errors import StackError
 from stacks.model import PROJECT, Stack
 
-SECRET_KEYS = frozenset({"jwtSecret", "postgresPassword", "monitoringPassword", "adminPassword", "grafanaPassword"})
-"""Top-level keys that may be given with `pulumi config set --secret`; what is not given is generated."""
+SECRET_KEYS = frozenset(
+    {"jwtSecret", "postgresPassword", "monitoringPassword", "adminPassword", "grafanaPassword", "kafkaPassword"}
+)
+"""Top-level keys that may be given with `pulumi config set --secret`; what is not given is generated, but for
+`kafkaPassword`, which belongs to brokers that somebody else runs."""
 
 _PREFIX = f"{PROJECT}:"
 
@@ -54,7 +57,12 @@ def _encrypted(value: object) -> bool:
 
 
 def load_stack_of_program(name: str, project: Path) -> Stack:
-    """Reads the config that the Pulumi engine hands to the program, `--config` arguments included."""
+    """Reads the config that the Pulumi engine hands to the program, `--config` arguments included.
+
+    With $WORKFLOW_RELEASE the description and the images are those of that release record.
+    """
+    if record := os.environ.get("WORKFLOW_RELEASE"):
+        return load_release(name, Path(record))
     values = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
     secret = json.loads(os.environ.get("PULUMI_CONFIG_SECRET_KEYS") or "[]")
     config = {key: _decoded(value) for key, value in values.items()}
@@ -85,6 +93,20 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         under = merged.get(key)
         merged[key] = _merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
+
+
+def load_release(name: str, record: Path) -> Stack:
+    """The description that a release record holds, its images by digest. Raises StackError when it can't be used."""
+    try:
+        document = json.loads(record.read_text(encoding="utf-8"))
+        if document["stack"] != name:
+            raise StackError(name, [f"{record.name} is a release of stack {document['stack']}"])
+        described = {**document["description"], "images": document["images"]}
+    except OSError as error:
+        raise StackError(name, [f"{record} can't be read: {error.strerror}"]) from None
+    except (ValueError, KeyError, TypeError):
+        raise StackError(name, [f"{record} is not a release record"]) from None
+    return parse_stack(name, {f"{_PREFIX}{key}": value for key, value in described.items()})
 
 
 def parse_stack(name: str, config: Mapping[str, Any], secret_keys: Iterable[str] = ()) -> Stack:

@@ -14,6 +14,7 @@ from stacks.parts import (
     Api,
     Authentication,
     DockerTarget,
+    Edge,
     Executor,
     Exporters,
     Grafana,
@@ -30,6 +31,12 @@ from stacks.parts import (
 
 PROJECT = "workflow-platform"
 """Name of the Pulumi project, and so the namespace of every config key."""
+
+EDGE_KEEPS_SECONDS = 4
+"""How long the edge uses one connection to the API."""
+
+NODE_PORTS = range(30000, 32768)
+"""The ports that a cluster opens on its nodes."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Stack(Part):
     alerting: Alerting = Alerting()
     grafana: Grafana = Grafana()
     exporters: Exporters = Exporters()
+    edge: Edge | None = None
+    """None: there is no way in from outside."""
 
     @property
     def namespace(self) -> str:
@@ -101,17 +110,22 @@ class Stack(Part):
         """The most that all parts can take on a cluster at a time."""
         api, relay, executor = self.api, self.relay, self.executor
         return [
-            sizing.Demand("api", sizing.most_instances(api.replicas, api.autoscaling, 1), api.resources),
-            sizing.Demand("relay", sizing.most_instances(relay.replicas, None, 1), relay.resources),
+            sizing.Demand("api", sizing.most_instances(api.replicas, api.autoscaling, 1), api.resources, api.replicas),
+            sizing.Demand("relay", sizing.most_instances(relay.replicas, None, 1), relay.resources, relay.replicas),
             sizing.Demand(
-                "executor", sizing.most_instances(executor.instances, executor.autoscaling, 1), executor.resources
+                "executor",
+                sizing.most_instances(executor.instances, executor.autoscaling, 1),
+                executor.resources,
+                executor.instances,
             ),
-            sizing.Demand("postgres", 1, self.postgres.resources),
-            sizing.Demand("kafka", 1, self.kafka.resources),
+            sizing.Demand("postgres", self.postgres.members, self.postgres.resources),
+            sizing.Demand("backups", 3, self.postgres.backup.resources),
+            sizing.Demand("kafka", self.kafka.nodes if self.kafka.provision else 0, self.kafka.resources),
             sizing.Demand("prometheus", 1, self.prometheus.resources),
             sizing.Demand("alertmanager", 1, self.alertmanager.resources),
             sizing.Demand("grafana", 1, self.grafana.resources),
             sizing.Demand("exporters", 2, self.exporters.resources),
+            *([sizing.Demand("edge", self.edge.replicas + 1, self.edge.resources)] if self.edge else []),
             sizing.JOBS,
         ]
 
@@ -138,6 +152,9 @@ class Stack(Part):
                 yield Fault(f"{key}.autoscaling.most", scaling.most, wanted, "autoscaling-policy")
         if self.target == "kubernetes":
             yield from self._quota_faults()
+        yield from self._postgres_faults()
+        if self.edge is not None:
+            yield from self._edge_faults(self.edge)
         if self.pki.renew_before_days >= self.pki.days:
             wanted = f"it must be less than pki.days = {self.pki.days}"
             yield Fault("pki.renewBeforeDays", self.pki.renew_before_days, wanted, "tls-certificates-valid")
@@ -171,9 +188,42 @@ class Stack(Part):
         if self.kafka.heap * 3 > self.kafka.resources.memory * 2:
             wanted = f"it must be at most two thirds of kafka.resources.memory = {self.kafka.resources.memory}Mi"
             yield Fault("kafka.heap", f"{self.kafka.heap}Mi", wanted, "resource-limits-set")
+        yield from self._kafka_faults()
         for (key, port), (other, other_port) in combinations(self.published_ports.items(), 2):
             if port == other_port:
                 yield Fault(key, port, f"{PROJECT}:{other} has the same; give each its own", "required-ports-free")
+
+    def _postgres_faults(self) -> Iterator[Fault]:
+        postgres = self.postgres
+        if postgres.provision == (postgres.external is not None):
+            wanted = "with postgres.external it must be false, without it true"
+            yield Fault("postgres.provision", str(postgres.provision).lower(), wanted, "postgres-reachable")
+        if self.target == "docker" and postgres.members > 1:
+            wanted = "one Docker engine runs one of it; several need target: kubernetes"
+            yield Fault("postgres.members", postgres.members, wanted, "postgres-reachable")
+
+    def _edge_faults(self, edge: Edge) -> Iterator[Fault]:
+        if self.target != "kubernetes":
+            yield Fault("edge", "given", "it needs target: kubernetes", "tls-public-endpoints")
+        if self.api.drain_seconds <= EDGE_KEEPS_SECONDS:
+            wanted = f"the edge keeps a connection to the API for up to {EDGE_KEEPS_SECONDS} s, so it must be more"
+            yield Fault("api.drainSeconds", self.api.drain_seconds, wanted, "zero-5xx-first-hour")
+        given = edge.certificate
+        if given.source == "files" and (given.certificate is None or given.key is None):
+            wanted = "it needs edge.certificate.certificate and edge.certificate.key, paths of PEM files"
+            yield Fault("edge.certificate.source", given.source, wanted, "tls-certificates-valid")
+        if given.source == "cert-manager" and given.issuer is None:
+            wanted = "it needs edge.certificate.issuer, the name of the cluster's issuer"
+            yield Fault("edge.certificate.source", given.source, wanted, "tls-certificates-valid")
+        if edge.service_type == "NodePort":
+            ports = {"publishedPort": edge.published_port, "publishedHttpPort": edge.published_http_port}
+            for key, port in ports.items():
+                if port not in NODE_PORTS:
+                    wanted = f"with serviceType: NodePort it must be {NODE_PORTS.start} to {NODE_PORTS.stop - 1}"
+                    yield Fault(f"edge.{key}", port, wanted, "required-ports-free")
+        if edge.published_port == edge.published_http_port:
+            wanted = "edge.publishedPort has the same; give each its own"
+            yield Fault("edge.publishedHttpPort", edge.published_http_port, wanted, "required-ports-free")
 
     def _quota_faults(self) -> Iterator[Fault]:
         quota, demands = self.kubernetes.quota, self.demands
@@ -185,3 +235,26 @@ class Stack(Part):
             if given < needed:
                 wanted = f"all parts together can take {needed:g}{unit}: raise it, or make the parts smaller"
                 yield Fault(f"kubernetes.quota.{name}", f"{given:g}{unit}", wanted, "resource-limits-set")
+
+    def _kafka_faults(self) -> Iterator[Fault]:
+        kafka = self.kafka
+        if self.target == "docker" and kafka.nodes > 1:
+            yield Fault("kafka.nodes", kafka.nodes, "a cluster needs target: kubernetes", "kafka-broker-count-prod")
+        if kafka.replication > kafka.nodes:
+            wanted = f"it must not exceed kafka.nodes = {kafka.nodes}"
+            yield Fault("kafka.replication", kafka.replication, wanted, "kafka-broker-count-prod")
+        if kafka.nodes > 1 and kafka.min_in_sync >= kafka.replication:
+            wanted = f"it must be less than kafka.replication = {kafka.replication}, else one broker away stops writes"
+            yield Fault("kafka.minInSync", kafka.min_in_sync, wanted, "kafka-broker-count-prod")
+        if kafka.nodes == 1 and kafka.min_in_sync > 1:
+            yield Fault("kafka.minInSync", kafka.min_in_sync, "one broker can only be 1", "kafka-broker-count-prod")
+        if kafka.provision == (kafka.external is not None):
+            wanted = (
+                "kafka.external must be left out, or kafka.provision be false"
+                if kafka.provision
+                else "kafka.external must say where the brokers are"
+            )
+            yield Fault("kafka.provision", str(kafka.provision).lower(), wanted, "kafka-reachable")
+        elif (external := kafka.external) and (external.protocol == "SASL_SSL") != (external.username is not None):
+            wanted = "kafka.external.username must be given with SASL_SSL, and only with it"
+            yield Fault("kafka.external.protocol", external.protocol, wanted, "kafka-reachable")

@@ -12,6 +12,11 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 """A name that Postgres takes without quotes."""
 
 
+Cron = Annotated[str, Field(pattern=r"^(\S+\s+){4}\S+$")]
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")]
+"""A name or an IPv4 address as a URL has it, in small letters."""
+
+
 class Part(BaseModel):
     """A frozen piece of a description that refuses fields it does not know."""
 
@@ -98,6 +103,30 @@ class Autoscaling(Part):
     cpu_percent: Annotated[int, Field(ge=10, le=100)] = 75
 
 
+class ExternalPostgres(Part):
+    """A server that somebody else runs. Connections are encrypted and the server is verified."""
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Port = 5432
+    ca_file: Annotated[str, Field(min_length=1)]
+    """The certificates by which it is trusted, PEM; a path below the project's folder."""
+
+
+class Backup(Part):
+    """Physical backups of a cluster with its write-ahead log; times are cron's five fields, UTC."""
+
+    full: Cron = "15 1 * * *"
+    incremental: Cron = "45 * * * *"
+    keep_daily: Annotated[int, Field(ge=1, le=366)] = 14
+    """Days whose newest full backup is kept, with its incremental ones and the log: any point in time can be had."""
+    keep_weekly: Annotated[int, Field(ge=0, le=520)] = 8
+    keep_monthly: Annotated[int, Field(ge=0, le=120)] = 12
+    size: Annotated[Memory, Field(ge=512)] = 8192
+    """Of the repository's volume."""
+    resources: Resources = Resources(cpus=1, memory=256)
+    health: HealthTiming = HealthTiming()
+
+
 class Postgres(Part):
     """The database server."""
 
@@ -107,11 +136,44 @@ class Postgres(Part):
     shared_buffers: Memory = 128
     resources: Resources = Resources(cpus=1, memory=512)
     health: HealthTiming = HealthTiming(interval=3, retries=20)
+    provision: bool = True
+    """Whether the server is made here; where not, `external` says where it is."""
+    external: ExternalPostgres | None = None
+    members: Annotated[int, Field(ge=1, le=7)] = 1
+    """One primary and its standbys; several need a target that replicates."""
+    synchronous: bool = True
+    """Whether a commit waits until a standby has it too, while there is one."""
+    size: Annotated[Memory, Field(ge=512)] = 4096
+    """Of each member's volume, where the target can bound it."""
+    backup: Backup = Backup()
+
+
+class ExternalKafka(Part):
+    """Brokers that somebody else runs. The password is the secret `kafkaPassword` of the stack's config, never here."""
+
+    brokers: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")], ...], Field(min_length=1)]
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "SASL_SSL"
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    username: Annotated[str, Field(min_length=1)] | None = None
+    """Needed with SASL_SSL. This login may write and read both topics, and read with the group `workflow-executor`."""
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
+    """A PEM file on the operator's machine with the authorities to trust; the system's where it is not given."""
 
 
 class Kafka(Part):
-    """The broker."""
+    """The brokers: one in plain text, or a cluster of several with TLS, logins and rights; or somebody else's."""
 
+    provision: bool = True
+    """Whether the brokers are run here; if not, `external` says where they are."""
+    external: ExternalKafka | None = None
+    nodes: Literal[1, 3, 5] = 1
+    """Each is broker and controller; an odd number, so that a majority of controllers is always clear."""
+    replication: Annotated[int, Field(ge=1, le=5)] = 1
+    """Copies of each partition."""
+    min_in_sync: Annotated[int, Field(ge=1, le=5)] = 1
+    """Copies that must be written before a message counts as taken."""
+    storage: Memory = 2048
+    """Disk space of one broker, where the target reserves it."""
     heap: Memory = 384
     partitions: Annotated[int, Field(ge=1, le=1000)] = 6
     retention_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 168
@@ -259,3 +321,49 @@ class Alerting(Part):
 
     critical_webhook: str | None = None
     warning_webhook: str | None = None
+
+
+class EdgeCertificate(Part):
+    """Where the certificate that visitors see comes from."""
+
+    source: Literal["stack", "files", "cert-manager"] = "stack"
+    """From the stack's own authority, from given files, or ordered from cert-manager in the cluster."""
+    certificate: str | None = None
+    """For `files`: path of the PEM chain, the leaf first."""
+    key: str | None = None
+    """For `files`: path of the PEM key."""
+    issuer: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$")] | None = None
+    """For `cert-manager`: name of the issuer."""
+    issuer_kind: Literal["Issuer", "ClusterIssuer"] = "ClusterIssuer"
+
+
+class EdgeLimits(Part):
+    """What one address may do at the edge; more is answered with 429."""
+
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+    burst: Annotated[int, Field(ge=0, le=100_000)] = 400
+    """Requests that may come at once beyond the rate before one is refused."""
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+
+class Edge(Part):
+    """The proxy in front of the API: ends TLS, limits visitors, and says when maintenance is on."""
+
+    hosts: Annotated[tuple[HostName, ...], Field(min_length=1)] = ("localhost",)
+    """Names that visitors may ask for; the first is the one of the certificate."""
+    certificate: EdgeCertificate = EdgeCertificate()
+    hsts_seconds: Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600)] = 365 * 24 * 3600
+    """How long browsers remember that the names are HTTPS only; 0 tells them to forget."""
+    body_limit: Memory = 1
+    limits: EdgeLimits = EdgeLimits()
+    answer_seconds: Annotated[int, Field(ge=20, le=600)] = 30
+    """How long the API may take for an answer; it may itself wait for a change of the database's primary."""
+    maintenance: bool = False
+    """Whether business routes answer 503; health stays open."""
+    replicas: Annotated[int, Field(ge=1, le=50)] = 2
+    service_type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
+    published_port: Port = 443
+    """Port by which visitors reach HTTPS; plain HTTP is redirected there."""
+    published_http_port: Port = 80
+    resources: Resources = Resources(cpus=0.5, memory=96)
+    health: HealthTiming = HealthTiming(interval=10, start_period=5)

@@ -25,9 +25,16 @@ class Demand:
     part: str
     count: int
     resources: Resources
+    base: int | None = None
+    """How many there are without scaling and without a rolling update; `count` when not given."""
+
+    @property
+    def least(self) -> int:
+        """What must find room for the stack to come up at all."""
+        return self.count if self.base is None else self.base
 
 
-JOBS = Demand("jobs", 4, Resources(cpus=1, memory=512))
+JOBS = Demand("jobs", 4, Resources(cpus=1, memory=512), base=1)
 """Upper bound of what runs to its end: migrations, roles, access, backups."""
 
 

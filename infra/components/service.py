@@ -8,7 +8,7 @@ import pulumi
 from infra.endpoints import KafkaEndpoint, Placed, PostgresEndpoint
 from infra.stack_secrets import Secrets
 from infra.targets import Target
-from infra.trust import Trust
+from infra.trust import IDENTITY_FILES, Trust
 from infra.workload import Autoscale, Health, HttpCheck, Kind, Port, Readiness, Workload, secret_path
 from stacks.model import Stack
 from stacks.parts import Autoscaling, HealthTiming, Pool, Resources
@@ -64,6 +64,8 @@ class Migrations(pulumi.ComponentResource):
                     "KAFKA_TOPIC_REPLICATION": str(parts.kafka.replication),
                 },
                 secret_files={**parts.secret_files("migrations"), "admin_password": parts.secrets.admin},
+                # A renewed certificate is no reason to migrate again.
+                rereads=IDENTITY_FILES,
             ),
             parent=self,
             needs=parts.ready,
@@ -103,6 +105,7 @@ class Api(pulumi.ComponentResource):
                     **({"jwt_previous": previous} if previous is not None else {}),
                     **parts.trust.identity("api"),
                 },
+                rereads=IDENTITY_FILES,
                 ports=[Port(api.port, api.published_port, peers=["edge", "prometheus", "executor"])],
                 # The engine's first probe comes after one whole documented interval of 30 s; waiting for it would
                 # hold every `up` back, and `verify` asks /health/ready itself.
@@ -144,6 +147,8 @@ class Executors(pulumi.ComponentResource):
         super().__init__("workflow:infra:Executors", "executor-service")
         executor = parts.stack.executor
         self.placed: list[Placed] = []
+        self.replicas = executor.instances if parts.target.replicates else 1
+        """Of each workload that is placed."""
         env = {
             "EXECUTOR_CONCURRENCY": str(executor.concurrency),
             "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
@@ -190,6 +195,7 @@ def _worker(
             command=[command],
             env={**parts.env(command, pool), **trust.env(), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
             secret_files={**parts.secret_files(command), **trust.identity(command)},
+            rereads=IDENTITY_FILES,
             ports=[Port(WORKER_PORT, peers=["prometheus"])],
             health=Health(
                 probe(f"{trust.scheme}://localhost:{WORKER_PORT}/health"),
@@ -259,6 +265,9 @@ def api_env(stack: Stack) -> dict[str, str]:
         "RATE_LIMIT_REQUESTS": str(api.rate_limit.requests),
         "RATE_LIMIT_WINDOW": str(api.rate_limit.window),
         "TRUSTED_HOSTS": ",".join(api.trusted_hosts),
+        # In a cluster only the edge and Prometheus may call the API, from addresses that nobody knows before; the edge
+        # says who its visitor is, and passes on no such claim.
+        **({"FORWARDED_ALLOW_IPS": "*"} if stack.edge else {}),
     }
 
 

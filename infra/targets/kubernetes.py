@@ -18,7 +18,7 @@ from infra.endpoints import Placed
 from infra.targets.kubernetes_namespace import Namespace
 from infra.targets.kubernetes_pod import claims, file_key, pod_template
 from infra.targets.kubernetes_reach import policies, services
-from infra.workload import Kind, Workload
+from infra.workload import Kind, Workload, nodes_service
 from stacks.model import Stack
 
 HASH_ANNOTATION = "workflow.platform/files"
@@ -40,7 +40,15 @@ class KubernetesTarget:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._provider = kubernetes.Provider(
-            "cluster", context=stack.kubernetes.context, namespace=stack.namespace, enable_server_side_apply=True
+            "cluster",
+            context=stack.kubernetes.context,
+            namespace=stack.namespace,
+            enable_server_side_apply=True,
+            # What somebody has changed by hand is theirs by the rules of server-side apply; here the description wins.
+            enable_patch_force=True,
+            # Files are changed in place and roll the pods by their hash; replacing the object would take it away first.
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
         )
         self._rules = Namespace(
             stack, self._labels("namespace"), pulumi.ResourceOptions(providers={"kubernetes": self._provider})
@@ -94,6 +102,19 @@ class KubernetesTarget:
             finished=resource.metadata["uid"].apply(str) if workload.kind is Kind.JOB else None,
         )
 
+    def custom(
+        self, name: str, api_version: str, kind: str, spec: Mapping[str, object], parent: pulumi.Resource
+    ) -> pulumi.Resource:
+        """An object of a kind that the cluster itself does not know, such as an operator's."""
+        return kubernetes.apiextensions.CustomResource(
+            name,
+            api_version=api_version,
+            kind=kind,
+            metadata=meta.ObjectMetaArgs(name=name, labels=self._labels(name)),
+            spec=dict(spec),
+            opts=pulumi.ResourceOptions(parent=parent, provider=self._provider, depends_on=[self._rules.namespace]),
+        )
+
     def _deployment(
         self,
         workload: Workload,
@@ -134,7 +155,7 @@ class KubernetesTarget:
             metadata=meta.ObjectMetaArgs(name=workload.part, labels=dict(labels)),
             spec=apps.StatefulSetSpecArgs(
                 replicas=workload.replicas,
-                service_name=f"{workload.part}-nodes",
+                service_name=nodes_service(workload.part),
                 selector=meta.LabelSelectorArgs(match_labels=dict(selector)),
                 # Members of a quorum wait for one another, so they must be allowed to start together.
                 pod_management_policy="Parallel",

@@ -75,6 +75,7 @@ def _container(workload: Workload, image: pulumi.Input[str]) -> core.ContainerAr
             read_only_root_filesystem=workload.read_only_root,
             capabilities=core.CapabilitiesArgs(drop=["ALL"]),
         ),
+        startup_probe=_probe(health.startup.check, health.startup.timing) if health and health.startup else None,
         liveness_probe=_probe(health.probe or tuple(health.command), health.timing) if health else None,
         readiness_probe=_probe(ready.check, ready.timing)
         if ready
@@ -146,7 +147,7 @@ def _soon(timing: HealthTiming) -> HealthTiming:
 def _mounts(workload: Workload) -> list[core.VolumeMountArgs]:
     mounts = [core.VolumeMountArgs(name=volume.name, mount_path=volume.path) for volume in workload.volumes]
     mounts += [core.VolumeMountArgs(name=_scratch_name(path), mount_path=path) for path in workload.scratch]
-    if workload.config_files or workload.secret_files:
+    if _has_files(workload):
         mounts.append(core.VolumeMountArgs(name=FILES_VOLUME, mount_path=CONFIG_FOLDER, read_only=True))
     return mounts
 
@@ -168,9 +169,13 @@ def _volumes(workload: Workload) -> list[core.VolumeArgs]:
         for volume in workload.volumes
         if volume.owner
     ]
-    if workload.config_files or workload.secret_files:
+    if _has_files(workload):
         volumes.append(core.VolumeArgs(name=FILES_VOLUME, projected=_files(workload)))
     return volumes
+
+
+def _has_files(workload: Workload) -> bool:
+    return bool(workload.config_files or workload.secret_files or workload.foreign_secrets)
 
 
 def _files(workload: Workload) -> core.ProjectedVolumeSourceArgs:
@@ -183,6 +188,9 @@ def _files(workload: Workload) -> core.ProjectedVolumeSourceArgs:
         items = [core.KeyToPathArgs(key=name, path=f"secrets/{name}") for name in sorted(workload.secret_files)]
         secret = core.SecretProjectionArgs(name=f"{workload.part}-secrets", items=items)
         sources.append(core.VolumeProjectionArgs(secret=secret))
+    for name, files in sorted(workload.foreign_secrets.items()):
+        items = [core.KeyToPathArgs(key=key, path=f"secrets/{file}") for key, file in sorted(files.items())]
+        sources.append(core.VolumeProjectionArgs(secret=core.SecretProjectionArgs(name=name, items=items)))
     return core.ProjectedVolumeSourceArgs(default_mode=PRIVATE_TO_GROUP, sources=sources)
 
 

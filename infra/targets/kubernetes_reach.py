@@ -7,9 +7,14 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 
-from infra.workload import WORLD, Kind, Port, Workload
+from infra.workload import WORLD, Port, Workload, nodes_service
 
 PART_LABEL = "workflow.part"
+
+NOT_AWAITED = {"pulumi.com/skipAwait": "true"}
+"""A service has nothing to wait for that its program's own wait does not see. Waiting here as well would fill all of
+the engine's places with services that wait for programs, which then never get their turn."""
+
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
 """What is not the outside: a program that may call out still reaches nothing else of the cluster or its network."""
 
@@ -17,7 +22,7 @@ PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/
 def services(
     workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> list[core.Service]:
-    """One service for each name of the workload, and for a stateful one the headless one that names its replicas."""
+    """One service for each name of the workload, and the headless one that gives the addresses of its replicas."""
     if not workload.ports:
         return []
     made = []
@@ -26,37 +31,41 @@ def services(
         spec = core.ServiceSpecArgs(
             type=workload.exposure if published else "ClusterIP",
             selector={**selector, **more},
-            ports=[_service_port(port, published) for port in workload.ports if not published or port.published],
+            ports=[
+                _service_port(port, published and workload.exposure == "NodePort")
+                for port in workload.ports
+                if not published or port.published
+            ],
         )
-        made.append(
-            core.Service(name, metadata=meta.ObjectMetaArgs(name=name, labels=dict(labels)), spec=spec, opts=opts)
-        )
-    if workload.kind is Kind.STATEFUL:
-        made.append(_headless(workload, labels, selector, opts))
-    return made
+        made.append(core.Service(name, metadata=_named(name, labels), spec=spec, opts=opts))
+    return [*made, _headless(workload, labels, selector, opts)]
 
 
 def _headless(
     workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> core.Service:
-    name = f"{workload.part}-nodes"
+    name = nodes_service(workload.part)
     spec = core.ServiceSpecArgs(
         cluster_ip="None",
         selector=dict(selector),
-        # Replicas must find one another before they are ready: they become ready together.
+        # Replicas must find one another before they are ready, and figures are collected of those that are not, too.
         publish_not_ready_addresses=True,
         ports=[_service_port(port, False) for port in workload.ports],
     )
-    return core.Service(name, metadata=meta.ObjectMetaArgs(name=name, labels=dict(labels)), spec=spec, opts=opts)
+    return core.Service(name, metadata=_named(name, labels), spec=spec, opts=opts)
 
 
-def _service_port(port: Port, published: bool) -> core.ServicePortArgs:
+def _named(name: str, labels: Mapping[str, str]) -> meta.ObjectMetaArgs:
+    return meta.ObjectMetaArgs(name=name, labels=dict(labels), annotations=dict(NOT_AWAITED))
+
+
+def _service_port(port: Port, on_nodes: bool) -> core.ServicePortArgs:
     return core.ServicePortArgs(
         name=f"tcp-{port.service or port.number}",
         port=port.service or port.number,
         target_port=port.number,
         protocol="TCP",
-        node_port=port.published if published else None,
+        node_port=port.published if on_nodes else None,
     )
 
 

@@ -16,6 +16,7 @@ CONTAINER = "docker:index/container:Container"
 VOLUME = "docker:index/volume:Volume"
 NETWORK = "docker:index/network:Network"
 IMAGE = "docker:index/remoteImage:RemoteImage"
+CERTIFICATES_END = "2030-01-31T00:00:00+00:00"
 
 
 @dataclass
@@ -35,7 +36,8 @@ class Engine(Mocks):
             outputs["imageId"] = f"sha256:{args.inputs['name']}"
         if args.typ == "pulumi-python:dynamic:Resource":
             outputs["value"] = f"{args.name:x<64}"
-            outputs |= {each: f"{args.name}-{each:x<64}" for each in ("certificate", "key", "notAfter")}
+            outputs |= {each: f"{args.name}-{each:x<64}" for each in ("certificate", "key")}
+            outputs["notAfter"] = CERTIFICATES_END
         if args.typ.startswith("kubernetes:"):
             outputs["metadata"] = {"name": args.name, "uid": f"{args.name}-uid", **(args.inputs.get("metadata") or {})}
         return f"{args.name}-id", outputs
@@ -63,6 +65,11 @@ Deploy = Callable[..., Engine]
 @pytest.fixture
 def deploy(monkeypatch: pytest.MonkeyPatch) -> Deploy:
     """Runs the whole program on a recording engine. All registrations have landed when it returns."""
+    return recording(monkeypatch)
+
+
+def recording(monkeypatch: pytest.MonkeyPatch) -> Deploy:
+    """As the fixture `deploy`, for fixtures of a wider scope."""
 
     def run(
         config: dict[str, Any] | None = None,

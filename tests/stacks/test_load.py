@@ -7,7 +7,7 @@ import pytest
 
 from stacks.ephemeral import ephemeral_stack
 from stacks.errors import StackError
-from stacks.load import SECRET_KEYS, config_file, load_stack, load_stack_of_program, parse_stack
+from stacks.load import SECRET_KEYS, config_file, load_release, load_stack, load_stack_of_program, parse_stack
 from stacks.model import PROJECT
 
 pytestmark = pytest.mark.ring("unit")
@@ -96,18 +96,25 @@ def test_the_rehearsal_is_the_production_with_other_sizes_only() -> None:
     def without_sizes(name: str) -> dict[str, object]:
         stack = load_stack(name, ROOT)
         document = stack.model_dump(exclude={"name", "kubernetes"})
-        for part in document.values():
-            if isinstance(part, dict):
-                for size in SIZES:
-                    part.pop(size, None)
-        return document
+        return _without(document, SIZES)
 
     assert without_sizes("rehearsal") == without_sizes("prod")
 
 
+def _without(document: dict[str, object], names: set[str]) -> dict[str, object]:
+    """The document without fields of these names, however deep they are."""
+    return {
+        name: _without(value, names) if isinstance(value, dict) else value
+        for name, value in document.items()
+        if name not in names
+    }
+
+
 SIZES = {
-    "resources", "pool", "workers", "heap", "max_connections", "shared_buffers", "instances", "autoscaling",
+    "size", "resources", "pool", "workers", "heap", "max_connections", "shared_buffers", "instances", "autoscaling",
     "retention_days", "storage",
+    # The rehearsal is reached under other names.
+    "hosts", "service_type", "published_port", "published_http_port",
 }  # fmt: skip
 
 
@@ -151,3 +158,38 @@ def test_a_quota_that_all_parts_together_exceed_is_refused() -> None:
     config = {f"{PROJECT}:target": "kubernetes", f"{PROJECT}:kubernetes": {"quota": {"memory": "1Gi"}}}
     with pytest.raises(StackError, match=r"kubernetes.quota.memory is 1024Mi; all parts together can take \d+Mi"):
         parse_stack("prod", config)
+
+
+def record(folder: Path, **changes: object) -> Path:
+    """A release record of the stack rehearsal as the commands write it."""
+    described = load_stack("rehearsal", ROOT).model_dump(mode="json", by_alias=True, exclude={"name"})
+    document = {"stack": "rehearsal", "description": described, "images": {"api": "r.test/api@sha256:ab"}, **changes}
+    path = folder / "record.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_release_record_gives_the_description_back_with_its_images(tmp_path: Path) -> None:
+    stack = load_release("rehearsal", record(tmp_path))
+    described = load_stack("rehearsal", ROOT)
+    assert stack.images == {"api": "r.test/api@sha256:ab"}
+    assert stack == described.model_copy(update={"images": stack.images})
+
+
+def test_the_program_deploys_the_release_that_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOW_RELEASE", str(record(tmp_path)))
+    monkeypatch.setenv("PULUMI_CONFIG", "{}")
+    assert load_stack_of_program("rehearsal", tmp_path).images == {"api": "r.test/api@sha256:ab"}
+
+
+def test_a_release_of_another_stack_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="is a release of stack prod"):
+        load_release("rehearsal", record(tmp_path, stack="prod"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"stack": "rehearsal"}'])
+def test_what_is_no_release_record_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(StackError, match="is not a release record"):
+        load_release("rehearsal", path)
