@@ -3,21 +3,26 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ops import fingerprint, leftovers
+from ops import fingerprint
 from ops.context import Context
-from ops.docker_client import connect
 from ops.errors import OperatorError
 from ops.events import Changes
-from ops.health import await_ready
+from ops.health import await_ready, probe_urls, trusting
+from ops.live import live_stack
 from ops.locks import exclusive
 from ops.setup.machine import set_up
 from ops.setup.ports import check_ports
 
 
 def prepare(context: Context, stack: str) -> None:
-    """Refuses a wrong description, sets the machine up, and sees that the ports are free."""
+    """Refuses a wrong description, sets the machine up, and sees that the ports are free or the cluster is fit."""
     described = context.stack(stack)
     set_up(context.home, context.progress)
+    if described.target == "kubernetes":
+        from ops.preflight import check_cluster
+
+        check_cluster(context, described)
+        return
     check_ports(described.published_ports, context.published_by(stack), stack)
 
 
@@ -36,17 +41,16 @@ def up(context: Context, stack: str) -> Deployed:
             engine.ensure(stack)
             if engine.release_dead_lock(stack):
                 report("released the lock of a process that is gone")
-            leftovers.recover(engine, stack, report)
-            client = connect()
-            try:
-                as_deployed = fingerprint.untouched(context.home, client, stack)
+            with live_stack(context, stack) as live:
+                live.recover(engine, report)
+                live.resume(report)
+                as_deployed = fingerprint.untouched(context.home, live, stack)
                 fingerprint.forget(context.home, stack)
                 changes = engine.up(stack, report, refresh=not as_deployed)
-                fingerprint.record(context.home, client, stack)
-            finally:
-                client.close()
+                live.deployed(context.home)
+                fingerprint.record(context.home, live, stack)
             outputs = engine.outputs(stack)
-            await_ready(outputs.get("urls") or {}, report)
+            await_ready(probe_urls(outputs), report, trust=trusting(outputs))
         progress.say(f"  {changes}")
         return Deployed(changes, outputs)
 
@@ -62,18 +66,14 @@ def destroy(context: Context, stack: str) -> None:
     """Deletes the stack, its data, and all that carries its label; leaves its description and the images."""
     engine, progress = context.engine, context.progress
     with exclusive(context.home.locks / f"stack-{stack}.lock", f"changing stack {stack}", progress.say):
-        with progress.task(f"Destroying stack {stack}") as report:
+        with progress.task(f"Destroying stack {stack}") as report, live_stack(context, stack) as live:
             if engine.exists(stack):
                 engine.release_dead_lock(stack)
-                leftovers.recover(engine, stack, report, refuse_foreign=False)
+                live.recover(engine, report, refuse_foreign=False)
                 fingerprint.forget(context.home, stack)
                 engine.destroy(stack, report)
                 engine.remove(stack)
-            client = connect()
-            try:
-                leftovers.remove(client, leftovers.find(client, stack), report)
-                rest = leftovers.find(client, stack)
-            finally:
-                client.close()
-        if rest.count:
+            rest = live.remove_leftovers(report)
+            context.home.cluster(stack).unlink(missing_ok=True)
+        if rest:
             raise OperatorError(f"left over of stack {stack}: {rest}", "end what uses it and run the command again")

@@ -14,10 +14,10 @@ from ops import pulumi_lock
 from ops.environment import pulumi_environment
 from ops.errors import OperatorError
 from ops.events import Changes, EventReader
+from ops.failures import mend_of
 from ops.home import PROJECT_DIR, Home
-from ops.stack_config import drop_salt
+from ops.stack_config import PROJECT, drop_salt
 
-PROJECT = "workflow-platform"
 QUICK_SECONDS = 120.0
 OPERATION_SECONDS = 1800.0
 GRACE_SECONDS = 60.0
@@ -213,9 +213,7 @@ class Engine:
         general = [line.strip() for line in output.splitlines() if line.strip().startswith("error:")]
         last = [line.strip() for line in output.splitlines() if line.strip()][-1:]
         told = next(iter(own or general or last), "it said nothing")
-        return OperatorError(
-            f"{what} failed: {told[:400]}", "mend that and run the command again; what is made is kept"
-        )
+        return OperatorError(f"{what} failed: {told[:400]}", mend_of(told))
 
 
 def _telling(text: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ops.home import PROJECT_DIR, Home
+from ops.kubeconfig import kubeconfig
 
 
 def pulumi_environment(home: Home, environ: Mapping[str, str] = os.environ, venv: Path | None = None) -> dict[str, str]:
@@ -33,6 +34,8 @@ def pulumi_environment(home: Home, environ: Mapping[str, str] = os.environ, venv
     if "PULUMI_CONFIG_PASSPHRASE" not in environ:
         given = environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
         added["PULUMI_CONFIG_PASSPHRASE_FILE"] = given or str(home.passphrase)
+    if clusters := kubeconfig(home, environ):
+        added["KUBECONFIG"] = clusters
     return added
 
 

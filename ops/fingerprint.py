@@ -7,7 +7,7 @@ something was changed behind Pulumi's back, and that is what comparing two finge
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from docker import DockerClient
 
@@ -45,17 +45,24 @@ def live_fingerprint(client: DockerClient, stack: str) -> str:
     )
 
 
-def untouched(home: Home, client: DockerClient, stack: str) -> bool:
+class Fingerprinted(Protocol):
+    """A live stack, on whatever it runs."""
+
+    def fingerprint(self) -> str:
+        """Changes when somebody changes the stack by hand."""
+
+
+def untouched(home: Home, live: Fingerprinted, stack: str) -> bool:
     """Whether the live stack is as its last `up` here left it."""
     recorded = home.fingerprint(stack)
-    return recorded.exists() and recorded.read_text() == live_fingerprint(client, stack)
+    return recorded.exists() and recorded.read_text() == live.fingerprint()
 
 
-def record(home: Home, client: DockerClient, stack: str) -> None:
+def record(home: Home, live: Fingerprinted, stack: str) -> None:
     """Notes how the stack is now."""
     recorded = home.fingerprint(stack)
     recorded.parent.mkdir(mode=0o700, exist_ok=True)
-    recorded.write_text(live_fingerprint(client, stack))
+    recorded.write_text(live.fingerprint())
 
 
 def forget(home: Home, stack: str) -> None:

@@ -1,6 +1,7 @@
 """Whether a stack answers: its HTTP probes from outside, and the engine's verdict on each container."""
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from ops.errors import OperatorError
 PROBE_SECONDS = 6.0
 READY_SECONDS = 120.0
 PATHS = {
+    "edge": ("/health",),
     "api": ("/health", "/health/ready"),
     "prometheus": ("/-/healthy", "/-/ready"),
     "alertmanager": ("/-/healthy", "/-/ready"),
@@ -32,11 +34,31 @@ class Probe:
     seconds: float
 
 
-def http_probe(url: str, seconds: float = PROBE_SECONDS) -> Probe:
+def trusting(outputs: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Trust in the stack's own authority besides those of this machine; None for a stack without one."""
+    if not (authority := outputs.get("authority")):
+        return None
+    context = ssl.create_default_context(cadata=str(authority))
+    context.load_default_certs()
+    return context
+
+
+def probe_urls(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """What is asked from outside. Where an edge is before the API, it is the edge that is asked."""
+    urls = dict(outputs.get("urls") or {})
+    if "edge" in urls:
+        urls.pop("api", None)
+    return urls
+
+
+def http_probe(url: str, seconds: float = PROBE_SECONDS, trust: ssl.SSLContext | None = None) -> Probe:
     """Asks once; anything but a 200 in time is a failure, with what was wrong in a few words."""
     started = time.monotonic()
     # Loopback is asked directly, whatever proxy the environment names.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if trust is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=trust))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(url, timeout=seconds) as answer:
             ok, detail = answer.status == 200, f"{answer.status} {_words(answer.read(2000))}"
@@ -48,12 +70,17 @@ def http_probe(url: str, seconds: float = PROBE_SECONDS) -> Probe:
     return Probe(url, ok, detail.strip(), time.monotonic() - started)
 
 
-def await_ready(urls: Mapping[str, str], report: Callable[[str], None], seconds: float = READY_SECONDS) -> None:
+def await_ready(
+    urls: Mapping[str, str],
+    report: Callable[[str], None],
+    seconds: float = READY_SECONDS,
+    trust: ssl.SSLContext | None = None,
+) -> None:
     """Returns when every published part answers all its probes. Raises OperatorError with the first that does not."""
     deadline = time.monotonic() + seconds
     waiting = [f"{url.rstrip('/')}{path}" for name, url in urls.items() for path in PATHS.get(name, ())]
     while waiting:
-        probe = http_probe(waiting[0], min(PROBE_SECONDS, max(0.1, deadline - time.monotonic())))
+        probe = http_probe(waiting[0], min(PROBE_SECONDS, max(0.1, deadline - time.monotonic())), trust)
         if probe.ok:
             waiting.pop(0)
         elif time.monotonic() > deadline:
@@ -81,8 +108,11 @@ def _words(body: bytes) -> str:
 
 def stack_health(status: dict[str, Any]) -> dict[str, Any]:
     """The shape that `health --json` promises, from a stack's status: stack, healthy, probes."""
+    trust = trusting(status)
     probes = [
-        http_probe(f"{url.rstrip('/')}{path}") for name, url in status["urls"].items() for path in PATHS.get(name, ())
+        http_probe(f"{url.rstrip('/')}{path}", trust=trust)
+        for name, url in probe_urls(status).items()
+        for path in PATHS.get(name, ())
     ]
     for part in status["parts"]:
         detail = f"{part['state']}, {part['health']}" if part["health"] else part["state"]

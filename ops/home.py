@@ -59,6 +59,19 @@ class Home:
         """Files that keep two commands from doing the same thing at a time."""
         return self.root / "locks"
 
+    @property
+    def node(self) -> Path:
+        """The one-node Kubernetes of this machine, where it runs one."""
+        return self.root / "node"
+
+    def releases(self, stack: str) -> Path:
+        """The records of what was released to a stack."""
+        return self.root / "releases" / stack
+
+    def cluster(self, stack: str) -> Path:
+        """Which cluster the stack was deployed to."""
+        return self.root / "clusters" / stack
+
     def fingerprint(self, stack: str) -> Path:
         """What the live stack looked like after its last deployment from here."""
         return self.root / "fingerprints" / stack

@@ -7,7 +7,6 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 
 from ops.console import Report
-from ops.docker_client import connect
 from ops.engine import Engine
 from ops.errors import OperatorError
 from ops.parts import STACK_LABEL
@@ -59,7 +58,7 @@ def remove(client: DockerClient, what: Leftovers, report: Report) -> None:
                 raise OperatorError(reason, "end what uses it and run the command again") from error
 
 
-def recover(engine: Engine, stack: str, report: Report, refuse_foreign: bool = True) -> None:
+def recover(engine: Engine, client: DockerClient, stack: str, report: Report, refuse_foreign: bool = True) -> None:
     """Makes a stack whose last operation was cut off ready for the next one.
 
     Its unrecorded containers and networks hold nothing (data is in volumes) and are in the way by name, so they go.
@@ -68,23 +67,18 @@ def recover(engine: Engine, stack: str, report: Report, refuse_foreign: bool = T
     state = engine.export(stack)
     recorded = {str(resource.get("id")) for resource in state.get("resources") or []}
     pending = state.get("pending_operations") or []
-    client = connect()
-    try:
-        found = find(client, stack)
-        unknown = Leftovers(
-            {i: name for i, name in found.containers.items() if i not in recorded},
-            {i: name for i, name in found.networks.items() if i not in recorded},
-            {},
+    found = find(client, stack)
+    unknown = Leftovers(
+        {i: name for i, name in found.containers.items() if i not in recorded},
+        {i: name for i, name in found.networks.items() if i not in recorded},
+        {},
+    )
+    if refuse_foreign and unknown.count and not state.get("resources") and not pending:
+        raise OperatorError(
+            f"the engine runs a stack {stack} that this machine's state does not know: {unknown}",
+            f"set WORKFLOW_HOME to where it was deployed from, or delete it: ./deploy-api.sh destroy {stack}",
         )
-        if refuse_foreign and unknown.count and not state.get("resources") and not pending:
-            raise OperatorError(
-                f"the engine runs a stack {stack} that this machine's state does not know: {unknown}",
-                f"set WORKFLOW_HOME to where it was deployed from, or delete it: ./deploy-api.sh destroy {stack}",
-            )
-        if pending:
-            report("tidying up after an operation that was cut off")
-            remove(client, unknown, report)
-    finally:
-        client.close()
     if pending:
+        report("tidying up after an operation that was cut off")
+        remove(client, unknown, report)
         engine.refresh(stack, report)

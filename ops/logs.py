@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from docker import DockerClient
 from docker.errors import APIError
@@ -14,6 +15,25 @@ from ops.parts import containers
 
 _SINCE = re.compile(r"(\d+)([smhd])")
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class LogSource(Protocol):
+    """Something that writes lines."""
+
+    def logs(self, *, stream: bool, follow: bool, since: float | None, tail: int | str) -> Iterator[bytes]:
+        """What was written since that time (seconds since the epoch), in chunks that end anywhere."""
+
+
+class ContainerLog:
+    """What one container writes."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    def logs(self, *, stream: bool, follow: bool, since: float | None, tail: int | str) -> Iterator[bytes]:
+        """Chunks of it; `stream` is always so."""
+        chunks: Iterator[bytes] = self._container.logs(stream=True, follow=follow, since=since, tail=tail)  # type: ignore[call-overload]
+        return chunks
 
 
 def seconds_of(text: str) -> int:
@@ -37,7 +57,7 @@ def choose(client: DockerClient, stack: str, part: str | None) -> Mapping[str, C
 
 
 def show(
-    chosen: Mapping[str, Container],
+    chosen: Mapping[str, LogSource],
     write: Callable[[str, str], None],
     follow: bool = False,
     since: str | None = None,
@@ -52,12 +72,12 @@ def show(
         return
     lock = threading.Lock()
 
-    def follow_one(name: str, item: Container) -> None:
+    def follow_one(name: str, item: LogSource) -> None:
         try:
             for line in whole_lines(_stream(item, True, begin, tail)):
                 with lock:
                     write(name, line)
-        except (APIError, OSError) as error:
+        except (APIError, OSError, OperatorError) as error:
             with lock:
                 write(name, f"(no more from here: {error})")
 
@@ -69,7 +89,7 @@ def show(
             thread.join(0.5)
 
 
-def _stream(item: Container, follow: bool, begin: float | None, tail: int | None) -> Iterator[bytes]:
+def _stream(item: LogSource, follow: bool, begin: float | None, tail: int | None) -> Iterator[bytes]:
     return item.logs(stream=True, follow=follow, since=begin, tail="all" if tail is None else tail)
 
 

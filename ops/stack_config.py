@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+import yaml
+
+PROJECT = "workflow-platform"
+
 _SALT = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 _SECURE = re.compile(r"^\s+secure:", re.MULTILINE)
 
@@ -23,3 +27,25 @@ def drop_salt(path: Path) -> bool:
     temporary.write_text(_SALT.sub("", text), encoding="utf-8")
     temporary.replace(path)
     return True
+
+
+def target_of(stack: str, project: Path) -> str:
+    """The target that a stack's config names, its bases included; `docker` without one.
+
+    Reads no more than that, so that commands which look at a live stack start quickly and work whatever else is wrong
+    with its description.
+    """
+    seen: set[str] = set()
+    while stack not in seen:
+        seen.add(stack)
+        try:
+            document = yaml.safe_load((project / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            break
+        config = document.get("config") if isinstance(document, dict) else None
+        if not isinstance(config, dict):
+            break
+        if target := config.get(f"{PROJECT}:target"):
+            return str(target)
+        stack = str(config.get(f"{PROJECT}:extends") or stack)
+    return "docker"

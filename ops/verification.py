@@ -14,6 +14,8 @@ import pytest
 
 Status = Literal["pass", "fail", "not evaluated"]
 MESSAGE_LENGTH = 300
+NOT_APPLICABLE = "not applicable"
+"""The user property by which a deselected check says why it is no check of this stack."""
 
 
 def item_status(checks: list[dict[str, Any]]) -> Status:
@@ -33,6 +35,7 @@ class Recorder:
         self.items: dict[str, tuple[str, ...]] = {}
         self.checks: dict[str, dict[str, Any]] = {}
         self.figures: dict[str, object] = {}
+        self.not_applicable: list[dict[str, Any]] = []
         self.secrets = _secrets_of_outputs()
 
     @pytest.hookimpl(trylast=True)
@@ -40,6 +43,13 @@ class Recorder:
         for item in items:
             named = [str(name) for marker in item.iter_markers("item") for name in marker.args]
             self.items[item.nodeid] = tuple(dict.fromkeys(named))
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Keeps the checks that are made for another target; what else is left out was not asked for."""
+        for item in items:
+            if reason := dict(item.user_properties).get(NOT_APPLICABLE):
+                named = [str(name) for marker in item.iter_markers("item") for name in marker.args]
+                self.not_applicable.append({"check": item.nodeid, "items": named, "reason": str(reason)})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         check = self.checks.setdefault(
@@ -68,6 +78,7 @@ class Recorder:
             "items": {
                 name: {"status": item_status(by_item[name]), "checks": by_item[name]} for name in sorted(by_item)
             },
+            "notApplicable": self.not_applicable,
             "withoutItem": [check for nodeid, check in self.checks.items() if not self.items.get(nodeid)],
         }
         partial = self.path.with_name(f".{self.path.name}.partial")

@@ -109,4 +109,6 @@ def summary_line(record: dict[str, Any]) -> str:
     for entry in record["items"].values():
         counts[entry["status"]] = counts.get(entry["status"], 0) + 1
     said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    return f"{len(record['items'])} catalogue entries: {said or 'none'}; {record['seconds']:.0f} s"
+    other = len(record.get("notApplicable", ()))
+    left = f"; {other} checks are for another target" if other else ""
+    return f"{len(record['items'])} catalogue entries: {said or 'none'}; {record['seconds']:.0f} s{left}"

@@ -34,6 +34,7 @@ def _explained(captured: pytest.CaptureFixture[str]) -> tuple[str, str]:
 
 def test_all_promised_verbs_are_there() -> None:
     promised = {"dev", "status", "logs", "migrate", "health", "stop", "verify", "destroy", "test", "env", "setup"}
+    promised |= {"prod", "push", "rollback", "releases"}
     assert promised <= set(VERBS)
 
 
@@ -83,7 +84,7 @@ def _make_env_raise(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> No
     def fail(_command: str) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "_context", fail)
+    monkeypatch.setattr("ops.cli_machine.context_of", fail)
 
 
 def test_an_interrupt_ends_with_130_and_says_that_it_goes_on(

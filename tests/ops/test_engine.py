@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,15 @@ def test_a_stack_that_is_there_is_not_made_again(play: Play) -> None:
     assert [call[:2] for call in play.calls] == [["stack", "ls"]]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts raise, as for a person at a terminal; whoever started the tests in the background has them ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_lets_pulumi_wind_up(play: Play) -> None:
     play.does({"up": {"hang": True}})
     engine = play.engine()

@@ -32,9 +32,6 @@ class FakeDocker:
         if identity == "id-gone":
             raise NotFound("gone")
 
-    def close(self) -> None:
-        pass
-
 
 class FakePulumi:
     """A state, and whether it was refreshed."""
@@ -53,33 +50,32 @@ class FakePulumi:
         self.refreshed += 1
 
 
-def _recover(monkeypatch: pytest.MonkeyPatch, docker: FakeDocker, pulumi: FakePulumi, **options: bool) -> None:
-    monkeypatch.setattr(leftovers, "connect", lambda: docker)
-    leftovers.recover(pulumi, "t3f2", lambda _line: None, **options)  # type: ignore[arg-type]
+def _recover(docker: FakeDocker, pulumi: FakePulumi, **options: bool) -> None:
+    leftovers.recover(pulumi, docker, "t3f2", lambda _line: None, **options)  # type: ignore[arg-type]
 
 
-def test_what_a_killed_up_made_without_recording_it_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_up_made_without_recording_it_is_removed() -> None:
     docker = FakeDocker(("postgres", "kafka", "gone"), ("network", "half-made"), ("data",))
     pulumi = FakePulumi(("id-postgres", "id-network"), ("creating",))
-    _recover(monkeypatch, docker, pulumi)
+    _recover(docker, pulumi)
     assert docker.removed == ["id-kafka", "id-gone", "id-half-made"]
     assert pulumi.refreshed == 1
 
 
-def test_without_a_cut_off_operation_nothing_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cut_off_operation_nothing_is_touched() -> None:
     docker, pulumi = FakeDocker(("postgres", "by-hand")), FakePulumi(("id-postgres",))
-    _recover(monkeypatch, docker, pulumi)
+    _recover(docker, pulumi)
     assert docker.removed == []
     assert pulumi.refreshed == 0
 
 
-def test_a_stack_that_another_state_made_is_refused_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_another_state_made_is_refused_and_left_alone() -> None:
     docker, pulumi = FakeDocker(("postgres",)), FakePulumi()
     with pytest.raises(OperatorError, match="this machine's state does not know: postgres") as refused:
-        _recover(monkeypatch, docker, pulumi)
+        _recover(docker, pulumi)
     assert "WORKFLOW_HOME" in refused.value.mend
     assert docker.removed == []
-    _recover(monkeypatch, docker, pulumi, refuse_foreign=False)
+    _recover(docker, pulumi, refuse_foreign=False)
 
 
 def test_destroying_takes_volumes_last() -> None:

@@ -102,6 +102,8 @@ def test_status_has_the_promised_shape() -> None:
     status = json.loads(json.dumps(describe("t3f2", outputs, parts)))
     assert status == {
         "stack": "t3f2",
+        "target": "docker",
+        "authority": None,
         "deployed": True,
         "healthy": True,
         "missing": {"grafana": "its image can't be had"},

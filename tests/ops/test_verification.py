@@ -43,6 +43,21 @@ def check_error(broken):
 
 def check_unnamed():
     pass
+
+@pytest.mark.item("hpa-there")
+def check_for_another_target():
+    pass
+
+def check_not_asked_for():
+    pass
+"""
+
+CONFTEST = """
+def pytest_collection_modifyitems(config, items):
+    *rest, other, unasked = items
+    other.user_properties.append(("not applicable", "it is about a cluster"))
+    config.hook.pytest_deselected(items=[other, unasked])
+    items[:] = rest
 """
 
 
@@ -51,6 +66,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The record of a run with one check of each outcome."""
     folder = tmp_path_factory.mktemp("checks")
     (folder / "test_checks.py").write_text(CHECKS)
+    (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text("[pytest]\npython_functions = check_*\nmarkers = item(*ids): what it proves\n")
     outputs = folder / "outputs.json"
     outputs.write_text(json.dumps({"adminPassword": "do-not-show-me", "urls": {}}))
@@ -73,6 +89,12 @@ def test_each_id_has_the_status_of_its_worst_check(record: dict[str, Any]) -> No
     assert [check["check"] for check in record["withoutItem"]] == ["test_checks.py::check_unnamed"]
 
 
+def test_a_check_for_another_target_is_told_with_its_reason_and_counts_for_nothing(record: dict[str, Any]) -> None:
+    (only,) = record["notApplicable"]
+    assert (only["items"], only["reason"]) == (["hpa-there"], "it is about a cluster")
+    assert "hpa-there" not in record["items"]
+
+
 def test_messages_tell_why_and_repeat_no_secret(record: dict[str, Any]) -> None:
     messages = {c["message"] for entry in record["items"].values() for c in entry["checks"] if c["message"]}
     assert any("the word is [secret]" in message for message in messages)
@@ -90,6 +112,7 @@ def test_the_summary_names_every_entry_and_why_it_is_not_green(record: dict[str,
         assert name in text
     assert "its image can't be had" in text
     assert summary_line(record).startswith("4 catalogue entries: 2 fail, 1 not evaluated, 1 pass; ")
+    assert summary_line(record).endswith("; 1 checks are for another target")
     assert figure_lines(record) == ["first run seconds: 0.25"]
     assert not passed(record)
 

@@ -1,0 +1,61 @@
+"""The commands of this machine: setting it up, the way from nothing to a verified stack, the tests."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ops.cli_common import AsJson, app, context_of, exit_with, print_json
+from ops.console import err
+from ops.errors import OperatorError
+
+
+@app.command()
+def setup() -> None:
+    """Set this machine up: Docker engine, Pulumi CLI and plugins, base image, images. Done once; resumable."""
+    from ops.setup.machine import set_up
+
+    context = context_of("setup")
+    ran = set_up(context.home, context.progress)
+    context.progress.say(f"this machine is ready ({', '.join(ran) if ran else 'nothing was to be done'})")
+
+
+@app.command()
+def dev() -> None:
+    """Everything for the stack `dev`: set-up, deployment, verification, and how to go on."""
+    from ops.first_light import bring_up_and_verify
+
+    bring_up_and_verify(context_of("dev"), "dev")
+
+
+@app.command()
+def env(as_json: AsJson = False) -> None:
+    """Print the variables with which `pulumi` typed by hand works here: eval "$(./deploy-api.sh env)"."""
+    from ops.environment import pulumi_environment, shell_exports
+
+    variables = pulumi_environment(context_of("env").home)
+    if as_json:
+        print_json(variables)
+    else:
+        sys.stdout.write(shell_exports(variables) + "\n")
+
+
+@app.command("test")
+def run_tests(
+    ring: Annotated[list[str] | None, typer.Option(help="Run only this ring (may be repeated).")] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", "-x", help="Stop after the first ring that fails.")] = False,
+) -> None:
+    """Run the tests, ring by ring, fast ones first: lint, unit, airgap, images, service, stack."""
+    from ops import testing
+    from ops.rings import RINGS, find
+
+    try:
+        rings = find(ring or [])
+    except KeyError as error:
+        known = ", ".join(r.name for r in RINGS)
+        raise OperatorError(f"there is no ring {error.args[0]}", f"name one of: {known}") from None
+    outcomes = testing.run_rings(context_of("test"), rings, fail_fast)
+    err.print()
+    for line in testing.closing_lines(outcomes, rings):
+        err.print(line, markup=False)
+    exit_with(1 if any(outcome.why for outcome in outcomes) or len(outcomes) < len(rings) else 0)
