@@ -1,5 +1,6 @@
 """Reading metrics in the Prometheus text format."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,9 +28,17 @@ class Metrics:
 
 def parse(text: str) -> Metrics:
     """The metrics of an exposition text. Raises ValueError when it is not one."""
-    families = list(text_string_to_metric_families(text))
-    if not families:
-        raise ValueError("the text holds no metric at all")
+    return parse_all([text])
+
+
+def parse_all(texts: Iterable[str]) -> Metrics:
+    """The metrics of several programs together. Raises ValueError when one of the texts is no exposition."""
+    families = []
+    for text in texts:
+        found = list(text_string_to_metric_families(text))
+        if not found:
+            raise ValueError("the text holds no metric at all")
+        families += found
     return Metrics(
         kinds={family.name: family.type for family in families},
         samples=tuple(

@@ -16,13 +16,19 @@ class OutputsError(Exception):
 
 @dataclass(frozen=True)
 class Deployed:
-    """One part of the stack: its container, image reference, kind (service, stateful, job, schedule) and uid."""
+    """One part of the stack: its container, image reference, kind (service, stateful, job, schedule) and uid.
+
+    `object` is the name of what carries it on a cluster, `replicas` how many it is described with.
+    """
 
     part: str
     container: str
     image: str
     kind: str
     uid: int | None
+    object: str = ""
+    replicas: int = 1
+    ports: tuple[int, ...] = ()
 
     @property
     def runs_on(self) -> bool:
@@ -32,7 +38,11 @@ class Deployed:
 
 @dataclass(frozen=True)
 class StackOutputs:
-    """The outputs of one stack. The password is kept out of `repr`, so that no failing test prints it."""
+    """The outputs of one stack. The password is kept out of `repr`, so that no failing test prints it.
+
+    `network` is what the parts share: a Docker network, or a namespace of the cluster that `context` names.
+    `authority` holds the certificates, PEM, by which the stack's addresses are trusted.
+    """
 
     urls: dict[str, str]
     network: str
@@ -40,6 +50,9 @@ class StackOutputs:
     missing: dict[str, str]
     admin_username: str
     admin_password: str = field(repr=False)
+    target: str = "docker"
+    authority: str | None = None
+    context: str | None = None
 
     @property
     def running(self) -> dict[str, Deployed]:
@@ -51,6 +64,12 @@ class StackOutputs:
         """The running parts made from the service's own image: API, relay and executors."""
         api = self.inventory["api"].image
         return {part: deployed for part, deployed in self.running.items() if deployed.image == api}
+
+    @property
+    def of_the_service(self) -> set[str]:
+        """All parts made from the service's own image, jobs too."""
+        image = self.inventory["api"].image
+        return {part for part, deployed in self.inventory.items() if deployed.image == image}
 
     @property
     def executors(self) -> dict[str, Deployed]:
@@ -74,6 +93,14 @@ def read_from_environment() -> StackOutputs:
     return read(Path(path))
 
 
+def target_from_environment() -> str | None:
+    """What carries the stack, or None where that can't be read: the checks then fail one by one and say why."""
+    try:
+        return read_from_environment().target
+    except OutputsError:
+        return None
+
+
 def parse(document: dict[str, Any]) -> StackOutputs:
     """The typed outputs. Raises OutputsError naming what is absent."""
     needed = ("urls", "inventory", "network", "adminUsername", "adminPassword")
@@ -87,7 +114,16 @@ def parse(document: dict[str, Any]) -> StackOutputs:
             raise OutputsError(f"the inventory entry '{part}' lacks {', '.join(lacking)}")
         uid = value.get("uid")
         container, image, kind = (str(value[name]) for name in ("container", "image", "kind"))
-        inventory[part] = Deployed(part, container, image, kind, None if uid is None else int(uid))
+        inventory[part] = Deployed(
+            part,
+            container,
+            image,
+            kind,
+            None if uid is None else int(uid),
+            str(value.get("object") or part),
+            int(value.get("replicas") or 1),
+            tuple(int(port) for port in value.get("ports") or ()),
+        )
     if "api" not in inventory:
         raise OutputsError("the inventory has no entry 'api'")
     return StackOutputs(
@@ -97,4 +133,7 @@ def parse(document: dict[str, Any]) -> StackOutputs:
         missing=dict(document.get("missing") or {}),
         admin_username=str(document["adminUsername"]),
         admin_password=str(document["adminPassword"]),
+        target=str(document.get("target") or "docker"),
+        authority=document.get("authority"),
+        context=document.get("context"),
     )

@@ -1,6 +1,7 @@
 """A caller of the workflow API that waits out throttling and removes what it made."""
 
 import secrets
+import ssl
 import time
 from typing import Any, Self
 
@@ -15,9 +16,15 @@ LONGEST_THROTTLE = 65.0  # seconds; one full window of the documented rate limit
 class WorkflowApi:
     """The API at one base address (which ends with its prefix), with or without credentials."""
 
-    def __init__(self, base_url: str, headers: dict[str, str] | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: dict[str, str] | None = None,
+        timeout: float = 10.0,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self._base_url = base_url
-        self.http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout)
+        self.http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout, verify=verify)
         self._made: list[str] = []
 
     def __enter__(self) -> Self:

@@ -1,24 +1,24 @@
 """Fixtures of the live verification: everything starts from the outputs of one deployed stack."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import docker
 import httpx
 import pytest
-import testinfra
-from docker.models.containers import Container
 
 from checklist.secret_scan import SecretScanner
-from tests.infra.support import container_facts, deployed_secrets, exposition, stack_outputs, waiting
+from ops.verification import NOT_APPLICABLE
+from tests.infra.support import database_url, exposition, kafka_inside, stack_outputs, waiting
+from tests.infra.support.database_url import DatabaseUrl
 from tests.infra.support.hidden import Hidden
 from tests.infra.support.hosts import Host
 from tests.infra.support.inside import Said, run_inside
+from tests.infra.support.live import CannotTellError, ImageFacts, Live, connect
 from tests.infra.support.workflow_api import WorkflowApi, told, unique
 
 HERE = Path(__file__).parent
@@ -29,8 +29,12 @@ FIRST = ("test_functional_smoke",)
 LAST = ("test_logs", "test_restart")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the smoke first and the restarts last; keeps the order of the rest."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts the smoke first and the restarts last, keeps the order of the rest; leaves out what is for other targets.
+
+    A check that is made for another target is no check of this stack: it does not count as passed, nor as skipped. The
+    record lists it with its reason (`ops.verification` reads the property).
+    """
 
     def place(item: pytest.Item) -> int:
         module = item.path.stem if item.path.parent == HERE else ""
@@ -38,6 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return FIRST.index(module) - len(FIRST)
         return LAST.index(module) + 1 if module in LAST else 0
 
+    if os.environ.get(stack_outputs.VARIABLE):
+        target = stack_outputs.target_from_environment()
+        other = [(item, marker) for item in items if (marker := item.get_closest_marker("target"))]
+        left = [(item, marker) for item, marker in other if target not in (None, marker.args[0])]
+        for item, marker in left:
+            item.user_properties.append((NOT_APPLICABLE, marker.kwargs["why"]))
+        if left:
+            gone = {id(item) for item, _ in left}
+            config.hook.pytest_deselected(items=[item for item, _ in left])
+            items[:] = [item for item in items if id(item) not in gone]
     items.sort(key=place)
 
 
@@ -51,33 +65,17 @@ def outputs() -> stack_outputs.StackOutputs:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[docker.DockerClient]:
-    """The Docker engine that carries the stack."""
-    client = docker.from_env(timeout=60)
-    yield client
-    client.close()
+def live(outputs: stack_outputs.StackOutputs) -> Iterator[Live]:
+    """The stack under test, whatever carries it."""
+    found = connect(outputs)
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")
-def container(engine: docker.DockerClient, outputs: stack_outputs.StackOutputs) -> Callable[[str], Container]:
-    """The container of a part, freshly inspected at each call."""
-
-    def find(part: str) -> Container:
-        return engine.containers.get(outputs.inventory[part].container)
-
-    return find
-
-
-@pytest.fixture(scope="session")
-def host(outputs: stack_outputs.StackOutputs) -> Callable[[str], Host]:
+def host(live: Live) -> Callable[[str], Host]:
     """The inside of a part's container."""
-
-    @cache
-    def find(part: str) -> Host:
-        found: Host = testinfra.get_host(f"docker://{outputs.inventory[part].container}")
-        return found
-
-    return find
+    return live.host
 
 
 @pytest.fixture(scope="session")
@@ -94,23 +92,35 @@ def everywhere(outputs: stack_outputs.StackOutputs, host: Callable[[str], Host])
 
 
 @pytest.fixture(scope="session")
-def environment(container: Callable[[str], Container]) -> Callable[[str], dict[str, str]]:
+def environment(live: Live) -> Callable[[str], dict[str, str]]:
     """The variables that a part's container was given."""
-
-    @cache
-    def find(part: str) -> dict[str, str]:
-        return container_facts.environment(container(part).attrs)
-
-    return find
+    return cache(live.environment)
 
 
 @pytest.fixture(scope="session")
-def psql(host: Callable[[str], Host], environment: Callable[[str], dict[str, str]]) -> Callable[[str], str]:
+def database_urls(
+    outputs: stack_outputs.StackOutputs,
+    environment: Callable[[str], dict[str, str]],
+    secrets_of_stack: dict[str, Hidden],
+) -> dict[str, DatabaseUrl]:
+    """The DATABASE_URL of each program, without the passwords."""
+    files = {part: environment(part)["DATABASE_URL_FILE"].rsplit("/", 1)[-1] for part in outputs.programs}
+    return {part: database_url.parse(secrets_of_stack[f"{part}: {file}"]) for part, file in files.items()}
+
+
+@pytest.fixture(scope="session")
+def logins(database_urls: dict[str, DatabaseUrl]) -> list[str]:
+    """The names under which the programs log in to the database."""
+    return sorted({str(url.user) for url in database_urls.values()})
+
+
+@pytest.fixture(scope="session")
+def psql(live: Live, database_urls: dict[str, DatabaseUrl]) -> Callable[[str], str]:
     """Answers a query in the application's database: one line a row, columns separated by `|`."""
+    database = database_urls["api"].database
 
     def ask(query: str) -> str:
-        database = environment("postgres")["POSTGRES_DB"]
-        return host("postgres").check_output("psql -U postgres -d %s -XAtc %s", database, query).strip()
+        return live.database_host().check_output("psql -U postgres -d %s -XAtc %s", database, query).strip()
 
     return ask
 
@@ -118,21 +128,40 @@ def psql(host: Callable[[str], Host], environment: Callable[[str], dict[str, str
 @pytest.fixture(scope="session")
 def in_api(host: Callable[[str], Host]) -> Callable[..., str]:
     """Runs a Python script inside the API's container, with its settings and its place on the network."""
-
-    def run(script: str, *arguments: str) -> str:
-        placeholders = " ".join(["%s"] * len(arguments))
-        return host("api").check_output(f"python -c %s {placeholders}", script, *arguments)
-
-    return run
+    return lambda script, *arguments: _python(host("api"), script, *arguments)
 
 
 @pytest.fixture(scope="session")
-def secrets_of_stack(outputs: stack_outputs.StackOutputs, container: Callable[[str], Container]) -> dict[str, Hidden]:
+def ask_kafka(host: Callable[[str], Host]) -> Callable[..., Any]:
+    """The answer of `support/kafka_inside.py`, asked by an executor: the program that may read the topics."""
+    return lambda *arguments: json.loads(_python(host("executor"), kafka_inside.SOURCE, *arguments))
+
+
+def _python(inside: Host, script: str, *arguments: str) -> str:
+    placeholders = " ".join(["%s"] * len(arguments))
+    return inside.check_output(f"python -c %s {placeholders}", script, *arguments)
+
+
+@pytest.fixture(scope="session")
+def image_of(live: Live) -> Callable[[str], ImageFacts]:
+    """What is known of a part's image; without its registry nothing is, and the check is not made."""
+
+    @cache
+    def find(part: str) -> ImageFacts:
+        try:
+            return live.image(part)
+        except CannotTellError as error:
+            pytest.skip(str(error))
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def secrets_of_stack(outputs: stack_outputs.StackOutputs, live: Live) -> dict[str, Hidden]:
     """Every secret of the stack by a name that says where it was found."""
     found = {"adminPassword output": Hidden(outputs.admin_password)}
     for part in outputs.inventory:
-        files = deployed_secrets.read(container(part))
-        found.update({f"{part}: {name}": Hidden(value) for name, value in files.items()})
+        found.update({f"{part}: {name}": Hidden(value) for name, value in live.secrets(part).items()})
     return found
 
 
@@ -143,28 +172,31 @@ def scanner(secrets_of_stack: dict[str, Hidden], token: Hidden) -> SecretScanner
 
 
 @pytest.fixture(scope="session")
-def stack_label(container: Callable[[str], Container]) -> str:
-    """The value of the label `workflow.stack` that everything of this stack carries."""
-    return str(container("api").labels["workflow.stack"])
-
-
-@pytest.fixture(scope="session")
-def log_of(container: Callable[[str], Container]) -> Callable[[str], str]:
+def log_of(live: Live) -> Callable[[str], str]:
     """What a part has written since its container was started."""
-
-    def read(part: str) -> str:
-        found = container(part)
-        started = datetime.fromisoformat(found.attrs["State"]["StartedAt"][:19] + "+00:00")
-        return found.logs(since=started).decode(errors="replace")
-
-    return read
+    return live.log
 
 
 @pytest.fixture(scope="session")
-def root(outputs: stack_outputs.StackOutputs) -> Iterator[httpx.Client]:
+def root(outputs: stack_outputs.StackOutputs, live: Live) -> Iterator[httpx.Client]:
     """A caller without credentials at the root of the API's public address."""
-    with httpx.Client(base_url=outputs.urls["api"], timeout=10) as client:
+    with httpx.Client(base_url=outputs.urls["api"], timeout=10, verify=live.trust) as client:
         yield client
+
+
+@pytest.fixture
+def inner(live: Live) -> Iterator[httpx.Client]:
+    """A caller without credentials right at an API, past what may stand before it: for pages that are not public."""
+    with httpx.Client(base_url=live.url("api"), timeout=10, verify=live.insider) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def document(live: Live) -> dict[str, Any]:
+    """The OpenAPI document that the live API serves."""
+    response = httpx.get(f"{live.url('api')}/openapi.json", timeout=10, verify=live.insider)
+    assert response.status_code == httpx.codes.OK, told(response)
+    return dict(response.json())
 
 
 @pytest.fixture(scope="session")
@@ -174,9 +206,15 @@ def prefix(environment: Callable[[str], dict[str, str]]) -> str:
 
 
 @pytest.fixture(scope="session")
-def api(outputs: stack_outputs.StackOutputs, prefix: str) -> Iterator[WorkflowApi]:
+def calling(outputs: stack_outputs.StackOutputs, prefix: str, live: Live) -> Callable[..., WorkflowApi]:
+    """Makes a caller of the business routes with the given headers."""
+    return lambda headers=None: WorkflowApi(outputs.urls["api"] + prefix, headers, verify=live.trust)
+
+
+@pytest.fixture(scope="session")
+def api(calling: Callable[..., WorkflowApi]) -> Iterator[WorkflowApi]:
     """A caller of the business routes without credentials."""
-    with WorkflowApi(outputs.urls["api"] + prefix) as caller:
+    with calling() as caller:
         yield caller
 
 
@@ -190,13 +228,9 @@ def token(api: WorkflowApi, outputs: stack_outputs.StackOutputs) -> Hidden:
 
 
 @pytest.fixture(scope="session")
-def signed_in(outputs: stack_outputs.StackOutputs, prefix: str, token: Hidden) -> Callable[..., WorkflowApi]:
+def signed_in(calling: Callable[..., WorkflowApi], token: Hidden) -> Callable[..., WorkflowApi]:
     """Makes a caller with the administrator's rights, optionally with further headers."""
-
-    def make(**headers: str) -> WorkflowApi:
-        return WorkflowApi(outputs.urls["api"] + prefix, {"Authorization": f"Bearer {token}", **headers})
-
-    return make
+    return lambda **headers: calling({"Authorization": f"Bearer {token}", **headers})
 
 
 @pytest.fixture(scope="session")
@@ -208,47 +242,26 @@ def admin(signed_in: Callable[..., WorkflowApi]) -> Iterator[WorkflowApi]:
 
 @pytest.fixture(scope="session")
 def viewer(
-    admin: WorkflowApi, outputs: stack_outputs.StackOutputs, prefix: str, environment: Callable[[str], dict[str, str]]
+    admin: WorkflowApi, calling: Callable[..., WorkflowApi], environment: Callable[[str], dict[str, str]]
 ) -> Iterator[WorkflowApi]:
     """A caller who may only read; its key is revoked at the end."""
     response = admin.post("/auth/keys", {"name": unique("viewer"), "role": "viewer"})
     assert response.status_code == httpx.codes.CREATED, f"creating an API key answered {response.status_code}"
     header = environment("api").get("API_KEY_HEADER", "X-API-Key")
-    with WorkflowApi(outputs.urls["api"] + prefix, {header: Hidden(response.json()["key"])}) as caller:
+    with calling({header: Hidden(response.json()["key"])}) as caller:
         yield caller
 
 
 @pytest.fixture(scope="session")
-def metrics(root: httpx.Client) -> Callable[[], exposition.Metrics]:
-    """The API's metrics as they are now."""
-
-    def read() -> exposition.Metrics:
-        response = root.get("/metrics")
-        assert response.status_code == httpx.codes.OK, told(response)
-        return exposition.parse(response.text)
-
-    return read
+def metrics(live: Live) -> Callable[[], exposition.Metrics]:
+    """The metrics of the API, of all its replicas together, as they are now."""
+    return lambda: exposition.parse_all(live.figures(["api"]))
 
 
 @pytest.fixture(scope="session")
-def program_metrics(
-    outputs: stack_outputs.StackOutputs,
-    in_api: Callable[..., str],
-    environment: Callable[[str], dict[str, str]],
-) -> Callable[..., float]:
-    """The sum of a metric over all programs of the service, read from each of them inside the network."""
-    ask = (
-        "import json, sys, urllib.request as r;"
-        "print(json.dumps([r.urlopen(url, timeout=5).read().decode() for url in sys.argv[1:]]))"
-    )
-    ports = {part: environment(part).get("WORKER_HTTP_PORT", "8001") for part in outputs.programs}
-    ports["api"] = environment("api").get("API_PORT", "8000")
-    urls = [f"http://{part}:{port}/metrics" for part, port in ports.items()]
-
-    def total(name: str, **labels: str) -> float:
-        return sum(exposition.parse(text).total(name, **labels) for text in json.loads(in_api(ask, *urls)))
-
-    return total
+def program_metrics(outputs: stack_outputs.StackOutputs, live: Live) -> Callable[..., float]:
+    """The sum of a metric over all programs of the service."""
+    return lambda name, **labels: exposition.parse_all(live.figures(outputs.programs)).total(name, **labels)
 
 
 @pytest.fixture(scope="session")
@@ -270,10 +283,10 @@ def connections(outputs: stack_outputs.StackOutputs, host: Callable[[str], Host]
         return dict(zip(outputs.programs, pool.map(ask, outputs.programs), strict=True))
 
 
-@pytest.fixture(scope="session")
-def prometheus(outputs: stack_outputs.StackOutputs) -> Iterator[httpx.Client]:
+@pytest.fixture
+def prometheus(live: Live) -> Iterator[httpx.Client]:
     """A caller of Prometheus."""
-    with httpx.Client(base_url=outputs.urls["prometheus"], timeout=10) as client:
+    with httpx.Client(base_url=live.url("prometheus"), timeout=10, verify=live.insider) as client:
         yield client
 
 

@@ -1,6 +1,5 @@
 """The first light of a deployment: sign in, define, execute, and follow a run through Postgres and Kafka to its end."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.infra.support import kafka_inside
 from tests.infra.support.log_records import parse_time
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.support.workflow_api import FINAL, WorkflowApi, step, told, unique
@@ -165,10 +163,10 @@ def test_the_stored_run_agrees_with_the_answer(journey: Journey, psql: Callable[
 
 @pytest.mark.item("api-publishes-execution-request", "correlation-id-propagated")
 def test_the_execution_request_is_on_kafka_with_the_correlation_id(
-    journey: Journey, in_api: Callable[..., str], environment: Callable[[str], dict[str, str]]
+    journey: Journey, ask_kafka: Callable[..., Any], environment: Callable[[str], dict[str, str]]
 ) -> None:
     topic = environment("api").get("KAFKA_EXECUTION_TOPIC", "workflow.execution.requests")
-    messages = json.loads(in_api(kafka_inside.SOURCE, "find", topic, journey.run_id, "10"))
+    messages = ask_kafka("find", topic, journey.run_id, "10")
     assert len({message["value"]["message_id"] for message in messages}) == 1, f"{len(messages)} messages on {topic}"
     message = messages[0]
     assert message["key"] == journey.run_id

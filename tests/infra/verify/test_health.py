@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from docker.models.containers import Container
 
-from tests.infra.support import container_facts as facts
+from tests.infra.support.live import Live
 from tests.infra.support.log_records import parse_time
 from tests.infra.support.stack_outputs import StackOutputs
 
@@ -33,8 +32,8 @@ def test_health_tells_that_the_process_is_alive(root: httpx.Client) -> None:
 
 
 @pytest.mark.item("readiness-endpoint", "dependencies-connected")
-def test_readiness_names_database_and_kafka_as_connected(root: httpx.Client) -> None:
-    response = root.get("/health/ready")
+def test_readiness_names_database_and_kafka_as_connected(inner: httpx.Client) -> None:
+    response = inner.get("/health/ready")
     assert response.status_code == httpx.codes.OK, response.text
     body = response.json()
     assert body["status"] == "ready"
@@ -44,18 +43,18 @@ def test_readiness_names_database_and_kafka_as_connected(root: httpx.Client) -> 
 
 @pytest.mark.item("health-response-time")
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
-def test_health_answers_fast(root: httpx.Client, path: str) -> None:
-    times = [root.get(path).elapsed.total_seconds() for _ in range(SAMPLES)]
+def test_health_answers_fast(inner: httpx.Client, path: str) -> None:
+    times = [inner.get(path).elapsed.total_seconds() for _ in range(SAMPLES)]
     assert max(times) < SLOWEST_HEALTH, f"{path} took up to {max(times):.3f} s"
 
 
 @pytest.mark.item("docker-health-status", "health-checks-all-services")
 def test_the_engine_finds_every_container_healthy(
-    outputs: StackOutputs, container: Callable[[str], Container], eventually: Callable[..., Any]
+    outputs: StackOutputs, live: Live, eventually: Callable[..., Any]
 ) -> None:
     for part in outputs.running:
         eventually(
-            lambda part=part: facts.health_faults(container(part).attrs) == [],
+            lambda part=part: live.health_faults(part) == [],
             timeout=LONGEST_START,
             what=f"the health of {part}",
             interval=0.5,

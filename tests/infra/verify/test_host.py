@@ -5,14 +5,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from ops.home import Home
+from tests.infra.support.docker_live import DockerLive
 from tests.infra.support.versions import version_in
 
 pytestmark = pytest.mark.ring("verify")
 
+MACHINES = "the machines of a cluster are asked through its API, see kubernetes/test_cluster.py"
 LEAST_ENGINE = (20, 10)
 LEAST_PULUMI = (3, 0)
 LEAST_MEMORY = 2 * 1024**3  # bytes
@@ -20,14 +21,15 @@ LEAST_DISK = 10 * 1024**3  # bytes
 
 
 @pytest.fixture(scope="module")
-def info(engine: docker.DockerClient) -> dict[str, Any]:
+def info(live: DockerLive) -> dict[str, Any]:
     """What the engine says about its machine."""
-    return dict(engine.info())
+    return dict(live.engine.info())
 
 
 @pytest.mark.item("host-tool-versions")
-def test_the_container_engine_is_recent_enough(engine: docker.DockerClient) -> None:
-    assert version_in(engine.version()["Version"]) >= LEAST_ENGINE
+@pytest.mark.target("docker", why=MACHINES)
+def test_the_container_engine_is_recent_enough(live: DockerLive) -> None:
+    assert version_in(live.engine.version()["Version"]) >= LEAST_ENGINE
 
 
 @pytest.mark.item("host-tool-versions")
@@ -44,6 +46,7 @@ def _said(*command: str) -> str:
 
 
 @pytest.mark.item("host-minimum-resources")
+@pytest.mark.target("docker", why=MACHINES)
 def test_the_machine_has_the_least_memory_cpu_and_disk(info: dict[str, Any]) -> None:
     assert info["MemTotal"] >= LEAST_MEMORY
     assert info["NCPU"] >= 1
@@ -54,9 +57,8 @@ def test_the_machine_has_the_least_memory_cpu_and_disk(info: dict[str, Any]) -> 
 
 
 @pytest.mark.item("host-minimum-resources")
-def test_the_limits_of_all_containers_fit_into_the_machines_memory(
-    info: dict[str, Any], engine: docker.DockerClient, stack_label: str
-) -> None:
-    up = engine.containers.list(filters={"label": f"workflow.stack={stack_label}"})
+@pytest.mark.target("docker", why=MACHINES)
+def test_the_limits_of_all_containers_fit_into_the_machines_memory(info: dict[str, Any], live: DockerLive) -> None:
+    up = [each for each in live.all_containers() if each.attrs["State"]["Running"]]
     wanted = sum(each.attrs["HostConfig"]["Memory"] for each in up)
     assert 0 < wanted <= info["MemTotal"]

@@ -1,12 +1,10 @@
 """Kafka as the programs of the stack see it."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.infra.support import kafka_inside
 from tests.infra.support.workflow_api import WorkflowApi, step
 
 pytestmark = pytest.mark.ring("verify")
@@ -26,9 +24,9 @@ def topics(environment: Callable[[str], dict[str, str]]) -> dict[str, str]:
 
 
 @pytest.fixture
-def state(in_api: Callable[..., str]) -> Callable[[], dict[str, Any]]:
+def state(ask_kafka: Callable[..., Any]) -> Callable[[], dict[str, Any]]:
     """Brokers, topics and groups as they are now."""
-    return lambda: dict(json.loads(in_api(kafka_inside.SOURCE, "state")))
+    return lambda: dict(ask_kafka("state"))
 
 
 @pytest.mark.item("kafka-reachable", "kafka-brokers-set")

@@ -1,16 +1,14 @@
 """What the programs write: one full record a line, no secret, no error."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
-import docker
 import httpx
 import pytest
-from docker.models.containers import Container
 
 from checklist.secret_scan import SecretScanner
 from tests.infra.support import log_records
+from tests.infra.support.live import Live
 from tests.infra.support.log_records import Record
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.support.workflow_api import WorkflowApi, step, unique
@@ -55,8 +53,7 @@ def test_every_program_has_written_since_its_start(outputs: StackOutputs, log_of
 
 @pytest.mark.item("log-record-fields")
 def test_every_line_of_the_programs_is_a_full_record(outputs: StackOutputs, log_of: Callable[[str], str]) -> None:
-    jobs = {part for part, deployed in outputs.inventory.items() if deployed.kind == "job"}
-    for part in outputs.programs.keys() | jobs:
+    for part in outputs.of_the_service:
         problems = log_records.format_problems(log_of(part))
         assert not problems, f"{part}: " + "; ".join(problems[:5])
 
@@ -128,33 +125,28 @@ def test_a_refused_log_in_leaves_a_warning_without_the_password(
 
 
 @pytest.mark.item("no-secrets-in-logs")
-def test_no_log_of_any_container_holds_a_secret(
-    engine: docker.DockerClient, scanner: SecretScanner, stack_label: str
-) -> None:
+def test_no_log_of_any_container_holds_a_secret(live: Live, scanner: SecretScanner) -> None:
     leaks = []
-    for each in engine.containers.list(all=True, filters={"label": f"workflow.stack={stack_label}"}):
-        leaks += scanner.scan_text(f"log of {each.name}", each.logs().decode(errors="replace"))
+    for name, text in live.logs().items():
+        leaks += scanner.scan_text(f"log of {name}", text)
     assert not leaks, "\n".join(map(str, leaks))
 
 
 @pytest.mark.item("no-secrets-in-logs")
-def test_no_log_of_the_programs_holds_personal_data_or_credentials(
-    outputs: StackOutputs, container: Callable[[str], Container]
-) -> None:
-    for part in outputs.programs:
-        lines = container(part).logs().decode(errors="replace").splitlines()
-        found = log_records.personal_or_credential(lines)
-        assert not found, f"{part}: " + "; ".join(found[:5])
+def test_no_log_of_the_programs_holds_personal_data_or_credentials(outputs: StackOutputs, live: Live) -> None:
+    programs = {name for part in outputs.programs for name in live.instances(part)}
+    logs = {name: text for name, text in live.logs().items() if name in programs}
+    assert logs.keys() == programs
+    for name, text in logs.items():
+        found = log_records.personal_or_credential(text.splitlines())
+        assert not found, f"{name}: " + "; ".join(found[:5])
 
 
 @pytest.mark.item("no-errors-after-deploy")
 def test_no_program_logs_an_error_once_all_it_needs_is_up(
-    outputs: StackOutputs, container: Callable[[str], Container], log_of: Callable[[str], str]
+    outputs: StackOutputs, live: Live, log_of: Callable[[str], str]
 ) -> None:
-    def started(part: str) -> datetime:
-        return datetime.fromisoformat(container(part).attrs["State"]["StartedAt"][:19] + "+00:00")
-
-    deployed = max(started(part) for part in ("postgres", "kafka"))
+    deployed = max(live.started(part) for part in ("postgres", "kafka"))
     for part in outputs.programs:
         errors = [
             f"{each['logger']}: {each['message']}"

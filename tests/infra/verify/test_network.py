@@ -3,18 +3,19 @@
 import re
 from collections.abc import Callable
 
-import docker
 import httpx
 import pytest
-from docker.models.containers import Container
 
 from tests.infra.support import container_facts as facts
+from tests.infra.support.docker_live import DockerLive
 from tests.infra.support.hosts import Host
 from tests.infra.support.inside import Said
+from tests.infra.support.live import Live
 from tests.infra.support.stack_outputs import StackOutputs
 
 pytestmark = pytest.mark.ring("verify")
 
+PUBLISHED = "a cluster publishes ports by services, see kubernetes/test_entry.py"
 NOBODY = "no-such-part.invalid"
 LISTENING = "0A"
 ANY_ADDRESS = {"00000000", "00000000000000000000000000000000"}
@@ -25,40 +26,41 @@ RESOLVER = "0B00007F"  # 127.0.0.11, the engine's own name server inside each co
 def test_api_and_executors_find_every_part_by_its_name(
     outputs: StackOutputs, everywhere: Callable[..., dict[str, Said]]
 ) -> None:
-    names = [*outputs.running, NOBODY]
+    names = [*(part for part, deployed in outputs.running.items() if deployed.ports), NOBODY]
     script = f"for name in {' '.join(['%s'] * len(names))}; do getent hosts $name > /dev/null || echo $name; done"
     for source, said in everywhere(script, *names, parts=outputs.programs).items():
         assert said.stdout.split() == [NOBODY], f"{source} resolves not all of {names[:-1]}, or {NOBODY}"
 
 
 @pytest.mark.item("api-started", "unneeded-ports-closed")
-def test_published_ports_are_on_the_loopback_address_only(
-    outputs: StackOutputs, container: Callable[[str], Container]
-) -> None:
-    faults = [f"{part}: {fault}" for part in outputs.inventory for fault in facts.binding_faults(container(part).attrs)]
+@pytest.mark.target("docker", why=PUBLISHED)
+def test_published_ports_are_on_the_loopback_address_only(outputs: StackOutputs, live: DockerLive) -> None:
+    faults = [
+        f"{part}: {fault}" for part in outputs.inventory for fault in facts.binding_faults(live.container(part).attrs)
+    ]
     assert not faults, "\n".join(faults)
 
 
 @pytest.mark.item("unneeded-ports-closed")
-def test_only_the_api_and_the_monitoring_pages_are_published(
-    outputs: StackOutputs, container: Callable[[str], Container]
-) -> None:
+@pytest.mark.target("docker", why=PUBLISHED)
+def test_only_the_api_and_the_monitoring_pages_are_published(outputs: StackOutputs, live: DockerLive) -> None:
     published = {
         part
         for part in outputs.inventory
-        if any((container(part).attrs["NetworkSettings"].get("Ports") or {}).values())
+        if any((live.container(part).attrs["NetworkSettings"].get("Ports") or {}).values())
     }
     assert published <= {"api", "prometheus", "alertmanager", "grafana"}
     assert "api" in published
 
 
 @pytest.mark.item("service-names-resolve")
-def test_every_part_is_on_the_network_of_the_stack_and_on_no_other(
-    outputs: StackOutputs, container: Callable[[str], Container], engine: docker.DockerClient
-) -> None:
-    engine.networks.get(outputs.network)
+@pytest.mark.target(
+    "docker", why="a cluster has one network for all pods; that none uses the host's is container-hardening"
+)
+def test_every_part_is_on_the_network_of_the_stack_and_on_no_other(outputs: StackOutputs, live: DockerLive) -> None:
+    live.engine.networks.get(outputs.network)
     for part in outputs.running:
-        networks = set(container(part).attrs["NetworkSettings"]["Networks"])
+        networks = set(live.container(part).attrs["NetworkSettings"]["Networks"])
         assert networks == {outputs.network}, f"{part} is on {sorted(networks)}"
 
 
@@ -79,7 +81,7 @@ def test_the_api_listens_on_its_configured_port_and_on_nothing_else(
 
 
 @pytest.mark.item("external-access")
-def test_every_address_the_stack_tells_answers(outputs: StackOutputs) -> None:
+def test_every_address_the_stack_tells_answers(outputs: StackOutputs, live: Live) -> None:
     for part, url in outputs.urls.items():
-        response = httpx.get(url, timeout=10, follow_redirects=True)
+        response = httpx.get(url, timeout=10, follow_redirects=True, verify=live.trust)
         assert response.status_code < httpx.codes.INTERNAL_SERVER_ERROR, f"{part} at {url}: {response.status_code}"

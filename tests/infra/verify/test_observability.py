@@ -6,17 +6,17 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import pytest
 import yaml
-from docker.models.containers import Container
 
 from infra.monitoring import dashboards
-from tests.infra.support import container_facts, promql
+from tests.infra.support import promql
 from tests.infra.support.exposition import Metrics
 from tests.infra.support.hosts import Host
+from tests.infra.support.live import Live
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.support.waiting import NotYet
 from tests.infra.support.workflow_api import WorkflowApi, step
@@ -37,7 +37,7 @@ INFRASTRUCTURE = {
 DOCUMENTED_SEVERITIES = {"critical": 5, "warning": 4}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def query(prometheus: httpx.Client) -> Callable[[str], list[dict[str, Any]]]:
     """The result of an instant query."""
 
@@ -50,8 +50,8 @@ def query(prometheus: httpx.Client) -> Callable[[str], list[dict[str, Any]]]:
 
 
 @pytest.mark.item("metrics-endpoint")
-def test_metrics_are_served_in_the_text_format(root: httpx.Client, metrics: Callable[[], Metrics]) -> None:
-    assert root.get("/metrics").headers["content-type"].startswith("text/plain")
+def test_metrics_are_served_in_the_text_format(inner: httpx.Client, metrics: Callable[[], Metrics]) -> None:
+    assert inner.get("/metrics").headers["content-type"].startswith("text/plain")
     assert metrics().samples
 
 
@@ -60,13 +60,13 @@ def test_a_request_is_counted_once_under_its_endpoint_and_status(
     admin: WorkflowApi, metrics: Callable[[], Metrics], prefix: str
 ) -> None:
     def counted() -> dict[str, float]:
-        return {
-            labels["endpoint"]: value
-            for name, labels, value in metrics().samples
-            if name == "http_requests_total"
-            and (labels["method"], labels["status"]) == ("GET", "404")
-            and labels["endpoint"].startswith(f"{prefix}/workflows/{{")
-        }
+        found: dict[str, float] = {}
+        for name, labels, value in metrics().samples:
+            if (name, labels.get("method"), labels.get("status")) != ("http_requests_total", "GET", "404"):
+                continue
+            if (endpoint := labels["endpoint"]).startswith(f"{prefix}/workflows/{{"):
+                found[endpoint] = found.get(endpoint, 0) + value
+        return found
 
     before = counted()
     unknown = str(uuid.uuid4())
@@ -89,47 +89,56 @@ def test_latency_is_a_histogram_that_rises_with_requests(admin: WorkflowApi, met
 
 @pytest.mark.item("metric-active-requests")
 def test_a_request_in_progress_is_on_the_gauge(
-    outputs: StackOutputs, metrics: Callable[[], Metrics], prefix: str, eventually: Callable[..., Any]
+    live: Live, metrics: Callable[[], Metrics], prefix: str, eventually: Callable[..., Any]
 ) -> None:
     idle = metrics().total("http_requests_active")
-    address = urlsplit(outputs.urls["api"])
-    with closing(socket.create_connection((address.hostname, address.port), timeout=10)) as held:
+    address = urlsplit(live.url("api"))
+    with closing(_connection(live, address)) as held:
         head = f"POST {prefix}/auth/login HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
         held.sendall(f"{head}Content-Length: 50\r\n\r\n{{".encode())
         eventually(lambda: metrics().total("http_requests_active") > idle, 5, "the held request on the gauge")
     eventually(lambda: metrics().total("http_requests_active") <= idle, 5, "the gauge falling back")
 
 
+def _connection(live: Live, address: SplitResult) -> socket.socket:
+    plain = socket.create_connection((address.hostname, address.port), timeout=10)
+    return live.insider.wrap_socket(plain, server_hostname=address.hostname) if address.scheme == "https" else plain
+
+
 @pytest.mark.item("metric-db-pool", "pool-not-exhausted")
 def test_the_pool_figures_are_exported_and_free_connections_are_left(
-    metrics: Callable[[], Metrics], environment: Callable[[str], dict[str, str]]
+    live: Live, metrics: Callable[[], Metrics], environment: Callable[[str], dict[str, str]]
 ) -> None:
-    now, given = metrics(), environment("api")
+    now, given, replicas = metrics(), environment("api"), len(live.instances("api"))
     assert {"db_pool_size", "db_pool_checked_out", "db_pool_overflow"} <= now.names()
     size, overflow = int(given.get("DATABASE_POOL_SIZE", "10")), int(given.get("DATABASE_MAX_OVERFLOW", "20"))
-    assert now.total("db_pool_size") == size
-    assert now.total("db_pool_checked_out") < size + overflow
+    assert now.total("db_pool_size") == size * replicas
+    assert now.total("db_pool_checked_out") < (size + overflow) * replicas
 
 
 @pytest.mark.item("metric-workflow-execution")
-def test_the_figures_of_runs_are_exported(program_metrics: Callable[..., float], root: httpx.Client) -> None:
+def test_the_figures_of_runs_are_exported(
+    program_metrics: Callable[..., float], metrics: Callable[[], Metrics]
+) -> None:
     assert program_metrics("workflow_runs_submitted_total") > 0
     assert program_metrics("workflow_run_duration_seconds_count") > 0
-    assert "workflow_queue_depth" in root.get("/metrics").text
+    assert "workflow_queue_depth" in metrics().names()
 
 
 @pytest.mark.item("prometheus-scrapes-api")
 def test_prometheus_scrapes_the_api_as_documented(
-    prometheus: httpx.Client, eventually: Callable[..., Any], environment: Callable[[str], dict[str, str]]
+    prometheus: httpx.Client, eventually: Callable[..., Any], live: Live
 ) -> None:
-    def target() -> dict[str, Any] | None:
+    def targets() -> list[dict[str, Any]] | NotYet:
         active = prometheus.get("/api/v1/targets", params={"state": "active"}).json()["data"]["activeTargets"]
         found = [each for each in active if each["labels"]["job"] == "workflow-api"]
-        return found[0] if found and found[0]["health"] == "up" else None
+        if found and all(each["health"] == "up" for each in found):
+            return found
+        return NotYet({each["scrapeUrl"]: each["lastError"] or each["health"] for each in found})
 
-    found = eventually(target, timeout=TWO_SCRAPES, what="the target workflow-api being up", interval=1)
-    assert found["scrapeUrl"] == f"http://api:{environment('api').get('API_PORT', '8000')}/metrics"
-    assert found["scrapeInterval"] == "15s"
+    found = eventually(targets, timeout=TWO_SCRAPES, what="the targets workflow-api being up", interval=1)
+    assert {each["scrapeUrl"] for each in found} == live.scrape_urls("api")
+    assert {each["scrapeInterval"] for each in found} == {"15s"}
 
 
 @pytest.mark.item("prometheus-scrapes-infrastructure")
@@ -165,13 +174,13 @@ def test_a_run_shows_up_in_prometheus(
 
 
 @pytest.mark.item("monitoring-stack-provisioned")
-def test_the_monitoring_programs_answer_their_own_health_pages(outputs: StackOutputs) -> None:
+def test_the_monitoring_programs_answer_their_own_health_pages(outputs: StackOutputs, live: Live) -> None:
     pages = {"prometheus": "/-/ready", "alertmanager": "/-/ready", "grafana": "/api/health"}
     for part, path in pages.items():
         if part in outputs.missing:
             assert outputs.missing[part].strip(), f"{part} is missing and nobody says why"
             continue
-        response = httpx.get(outputs.urls[part].rstrip("/") + path, timeout=10)
+        response = httpx.get(live.url(part).rstrip("/") + path, timeout=10, verify=live.insider)
         assert response.status_code == httpx.codes.OK, f"{part}: {response.status_code}"
 
 
@@ -181,7 +190,7 @@ def test_prometheus_hands_its_alerts_to_the_alertmanager(prometheus: httpx.Clien
     assert [urlsplit(each["url"]).hostname for each in active] == ["alertmanager"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loaded_rules(prometheus: httpx.Client) -> list[dict[str, Any]]:
     """The alert rules that Prometheus evaluates."""
     groups = prometheus.get("/api/v1/rules", params={"type": "alert"}).json()["data"]["groups"]
@@ -226,13 +235,13 @@ def test_no_critical_alert_is_firing(prometheus: httpx.Client) -> None:
 def test_no_program_uses_most_of_its_cpu_limit_over_a_minute(
     outputs: StackOutputs,
     query: Callable[[str], list[dict[str, Any]]],
-    container: Callable[[str], Container],
+    live: Live,
     eventually: Callable[..., Any],
 ) -> None:
     for part in outputs.programs:
-        rate = f'rate(process_cpu_seconds_total{{instance=~"{part}:.*"}}[1m])'
+        rate = f"max(rate(process_cpu_seconds_total{{{live.series_of(part)}}}[1m]))"
         result = eventually(lambda rate=rate: query(rate), TWO_SCRAPES, f"the CPU use of {part}", interval=1)
-        share = float(result[0]["value"][1]) / container_facts.cpus(container(part).attrs)
+        share = float(result[0]["value"][1]) / live.limits(part).cpus
         assert share < BUSY, f"{part} uses {share:.0%} of its CPU limit"
 
 
@@ -279,10 +288,11 @@ def test_every_metric_of_the_panels_is_known_to_prometheus(
 
 
 @pytest.mark.item("grafana-dashboards", "grafana-admin-password-changed")
-def test_grafana_shows_its_dashboards_and_refuses_the_factory_password(outputs: StackOutputs) -> None:
+def test_grafana_shows_its_dashboards_and_refuses_the_factory_password(outputs: StackOutputs, live: Live) -> None:
     if "grafana" in outputs.missing:
         pytest.skip(f"Grafana is not deployed: {outputs.missing['grafana']}")
-    factory = httpx.get(f"{outputs.urls['grafana']}/api/org", auth=("admin", "admin"), timeout=10)
+    url = live.url("grafana")
+    factory = httpx.get(f"{url}/api/org", auth=("admin", "admin"), timeout=10, verify=live.insider)
     assert factory.status_code == httpx.codes.UNAUTHORIZED
-    page = httpx.get(f"{outputs.urls['grafana']}/api/health", timeout=10)
+    page = httpx.get(f"{url}/api/health", timeout=10, verify=live.insider)
     assert re.search(r'"database":\s*"ok"', page.text)

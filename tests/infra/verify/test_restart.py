@@ -5,15 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
-from docker.models.containers import Container
 
+from tests.infra.support.live import Live
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.support.workflow_api import WorkflowApi, step, told
 
 pytestmark = pytest.mark.ring("verify")
 
 LONGEST_START = 60.0  # seconds until the API is ready again
-LONGEST_STOP = 40  # seconds that a program may take to end by itself
+LONGEST_STOP = 40.0  # seconds that a program may take to end by itself
 LONGEST_RUN = 60.0  # seconds; the executors rejoin their group meanwhile
 AWAY = (httpx.TransportError,)
 
@@ -22,8 +22,7 @@ AWAY = (httpx.TransportError,)
 def restarted(
     admin: WorkflowApi,
     outputs: StackOutputs,
-    container: Callable[[str], Container],
-    root: httpx.Client,
+    live: Live,
     eventually: Callable[..., Any],
 ) -> dict[str, Any]:
     """A completed run and a workflow from before the restart of the API and all executors."""
@@ -31,24 +30,25 @@ def restarted(
     run = admin.finished(admin.execute(workflow, {"made": "before"}))
     before = {}
     for part in ["api", *outputs.executors]:
-        before[part] = container(part).attrs["State"]["StartedAt"]
-        container(part).restart(timeout=LONGEST_STOP)
+        before[part] = live.runs(part)
+        live.restart(part, LONGEST_STOP)
     eventually(
-        lambda: root.get("/health/ready").status_code == httpx.codes.OK,
+        lambda: (
+            httpx.get(f"{live.url('api')}/health/ready", timeout=10, verify=live.insider).status_code == httpx.codes.OK
+        ),
         timeout=LONGEST_START,
         what="the API being ready again",
         interval=0.3,
         tolerate=AWAY,
     )
-    return {"workflow": workflow, "run": run, "started": before}
+    return {"workflow": workflow, "run": run, "runs": before}
 
 
 @pytest.mark.item("data-persisted")
-def test_the_containers_were_really_restarted(restarted: dict[str, Any], container: Callable[[str], Container]) -> None:
-    for part, started in restarted["started"].items():
-        state = container(part).attrs["State"]
-        assert state["Running"]
-        assert state["StartedAt"] > started
+def test_the_containers_were_really_restarted(restarted: dict[str, Any], live: Live) -> None:
+    for part, before in restarted["runs"].items():
+        assert live.state_faults(part) == []
+        assert not live.runs(part) & before, f"{part} was not restarted"
 
 
 @pytest.mark.item("data-persisted")
@@ -76,9 +76,6 @@ def test_tokens_from_before_the_restart_are_still_good(restarted: dict[str, Any]
 
 
 @pytest.mark.item("no-errors-after-deploy")
-def test_no_program_was_killed_for_not_ending_in_time(
-    restarted: dict[str, Any], container: Callable[[str], Container]
-) -> None:
-    for part in restarted["started"]:
-        state = container(part).attrs["State"]
-        assert (state["OOMKilled"], state["Error"]) == (False, "")
+def test_no_program_was_killed_for_not_ending_in_time(restarted: dict[str, Any], live: Live) -> None:
+    for part in restarted["runs"]:
+        assert live.stop_faults(part) == [], part

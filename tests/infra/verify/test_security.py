@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import docker
 import httpx
 import jwt
 import pytest
@@ -14,6 +13,7 @@ from checklist.secret_scan import SecretScanner
 from tests.infra.support import openapi
 from tests.infra.support.hidden import Hidden
 from tests.infra.support.inside import Said
+from tests.infra.support.live import ImageFacts, Live
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.support.workflow_api import WorkflowApi, told, unique
 
@@ -38,11 +38,11 @@ def claims(token: Hidden) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def with_token(outputs: StackOutputs, prefix: str) -> Callable[[str], httpx.Response]:
+def with_token(calling: Callable[..., WorkflowApi]) -> Callable[[str], httpx.Response]:
     """The answer of a guarded route to a bearer token."""
 
     def ask(presented: str) -> httpx.Response:
-        with WorkflowApi(outputs.urls["api"] + prefix, {"Authorization": f"Bearer {presented}"}) as caller:
+        with calling({"Authorization": f"Bearer {presented}"}) as caller:
             return caller.get("/agents")
 
     return ask
@@ -60,8 +60,9 @@ def test_a_guarded_route_takes_a_good_token_and_refuses_none_and_a_corrupted_one
 
 
 @pytest.mark.item("authentication-works")
-def test_every_business_route_but_the_log_in_needs_credentials(root: httpx.Client, prefix: str) -> None:
-    document = root.get("/openapi.json").json()
+def test_every_business_route_but_the_log_in_needs_credentials(
+    root: httpx.Client, document: dict[str, Any], prefix: str
+) -> None:
     for path, operations in document["paths"].items():
         if not path.startswith(prefix) or path == f"{prefix}/auth/login":
             continue
@@ -163,10 +164,13 @@ def test_only_listed_origins_may_call_from_a_browser(
 
 @pytest.mark.item("sql-injection-prevention")
 def test_injected_sql_changes_nothing_and_breaks_nothing(
-    root: httpx.Client, api: WorkflowApi, admin: WorkflowApi, psql: Callable[[str], str]
+    root: httpx.Client,
+    document: dict[str, Any],
+    api: WorkflowApi,
+    admin: WorkflowApi,
+    psql: Callable[[str], str],
 ) -> None:
     kept = psql("select (select count(*) from users), to_regclass('public.agents') is not null")
-    document = root.get("/openapi.json").json()
     for injection in INJECTIONS:
         response = api.post("/auth/login", {"username": injection, "password": injection})
         assert response.status_code in {401, 422}, told(response)
@@ -184,16 +188,14 @@ def test_injected_sql_changes_nothing_and_breaks_nothing(
 
 
 @pytest.mark.item("service-passwords-from-secrets")
-def test_no_secret_is_visible_to_who_can_inspect_the_engine(
-    outputs: StackOutputs, engine: docker.DockerClient, scanner: SecretScanner, stack_label: str
+def test_no_secret_is_visible_to_who_can_inspect_the_stack(
+    outputs: StackOutputs, live: Live, image_of: Callable[[str], ImageFacts], scanner: SecretScanner
 ) -> None:
     leaks = []
-    for listed in engine.containers.list(all=True, filters={"label": f"workflow.stack={stack_label}"}):
-        leaks += scanner.scan_text(f"inspect of {listed.name}", _as_text(listed.attrs))
-    for volume in engine.volumes.list(filters={"label": f"workflow.stack={stack_label}"}):
-        leaks += scanner.scan_text(f"inspect of volume {volume.name}", _as_text(volume.attrs))
-    for image in {deployed.image for deployed in outputs.inventory.values()}:
-        leaks += scanner.scan_text(f"history of {image}", _as_text(engine.images.get(image).history()))
+    for name, text in live.descriptions().items():
+        leaks += scanner.scan_text(name, text)
+    for part, deployed in outputs.inventory.items():
+        leaks += scanner.scan_text(f"history of {deployed.image}", image_of(part).history)
     assert not leaks, "\n".join(map(str, leaks))
 
 
@@ -209,10 +211,6 @@ def test_no_secret_is_in_arguments_or_variables_of_a_process(
     assert not leaks, "\n".join(map(str, leaks))
 
 
-def _as_text(value: Any) -> str:
-    return repr(value)
-
-
 @pytest.fixture(scope="module")
 def rate_limit(environment: Callable[[str], dict[str, str]]) -> int:
     """How many requests a client may send in a window."""
@@ -225,16 +223,23 @@ def rate_limit(environment: Callable[[str], dict[str, str]]) -> int:
 LONGEST_BURST = 15.0  # seconds; a quarter of the documented window, so that the burst is in one
 BATCH = 50  # requests sent at a time, without waiting for the answer to each
 EXHAUST = f"""
-import socket, sys, time
+import os, socket, ssl, sys, time
 port, most, batch, seconds = int(sys.argv[1]), int(sys.argv[2]), {BATCH}, {LONGEST_BURST}
 request = b"GET /no-such-page-for-throttling HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"
 end, sent, head = time.monotonic() + seconds, 0, b""
-with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+if os.environ.get("TLS_CERT_FILE"):
+    context = ssl.create_default_context(cafile=os.path.dirname(os.environ["TLS_CERT_FILE"]) + "/ca.crt")
+    connection = context.wrap_socket(connection, server_hostname="localhost")
+with connection:
     while sent < most and b" 429 " not in head and time.monotonic() < end:
         connection.sendall(request * batch)
         sent, head = sent + batch, b""
         while head.count(b"HTTP/1.1 ") < batch or not head.endswith(b"}}"):
-            head += connection.recv(65536)
+            received = connection.recv(65536)
+            if not received:
+                sys.exit(f"the server hangs up after {{sent}} requests")
+            head += received
     retry = [line.split()[1].decode() for line in head.splitlines() if line.lower().startswith(b"retry-after:")]
     connection.sendall(b"GET /health HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
     health = connection.recv(65536).split()[1].decode()

@@ -1,0 +1,149 @@
+"""A stack on a cluster as the interface tells it, from recorded objects."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.support import stack_outputs
+from tests.infra.support.cluster_api import RefusedError, Thing
+from tests.infra.support.kubernetes_live import KubernetesLive
+from tests.infra.unit.cluster_samples import POD, changed
+
+pytestmark = pytest.mark.ring("unit")
+
+NAMESPACE = "/namespaces/workflow-t"
+INVENTORY = {"container": "api", "image": "localhost:5000/workflow/api@sha256:aaaa", "kind": "service", "uid": 10001}
+OUTPUTS = stack_outputs.parse(
+    {
+        "urls": {"edge": "https://127.0.0.1:30443", "api": "https://127.0.0.1:30443"},
+        "network": "workflow-t",
+        "target": "kubernetes",
+        "adminUsername": "admin",
+        "adminPassword": "a-password-nobody-knows",
+        "inventory": {
+            "api": {**INVENTORY, "object": "api", "replicas": 2, "ports": [8000], "namespace": "workflow-t"},
+            "postgres": {**INVENTORY, "container": "postgres", "kind": "stateful", "replicas": 2},
+            "migrations": {**INVENTORY, "kind": "job", "object": "migrations-1234"},
+        },
+    }
+)
+STATUS = {"observedGeneration": 3, "readyReplicas": 2, "updatedReplicas": 2}
+DEPLOYMENT: Thing = {"metadata": {"name": "api", "generation": 3}, "spec": {"replicas": 2}, "status": STATUS}
+
+
+class RecordedApi:
+    """Answers from what was recorded, and remembers what it was told to make."""
+
+    def __init__(self, lists: dict[str, list[Thing]], objects: dict[str, Thing] | None = None) -> None:
+        self.lists = lists
+        self.objects = objects or {}
+        self.asked: list[str] = []
+
+    def get(self, path: str) -> Thing:
+        if path not in self.objects:
+            raise RefusedError(404, "not found")
+        return self.objects[path]
+
+    def items(self, path: str, selector: str = "") -> list[Thing]:
+        self.asked.append(selector)
+        return self.lists.get(path, [])
+
+    def create(self, path: str, body: Thing) -> Thing:
+        raise RefusedError(403, f"{path} may not be made: {body}")
+
+    def delete(self, path: str) -> None:
+        raise RefusedError(403, path)
+
+    def text(self, path: str) -> str:
+        return f"log at {path}\n"
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def pod(name: str, **labels: str) -> dict[str, Any]:
+    named = changed(POD, "metadata/name", name)
+    return changed(named, "metadata/labels", {"workflow.part": "api", **labels})
+
+
+def live(*pods: Thing, objects: dict[str, Thing] | None = None) -> KubernetesLive:
+    return KubernetesLive(OUTPUTS, RecordedApi({f"/api/v1{NAMESPACE}/pods": list(pods)}, objects))
+
+
+def with_deployment(status: Thing) -> KubernetesLive:
+    return live(pod("api-0"), objects={f"/apis/apps/v1{NAMESPACE}/deployments/api": {**DEPLOYMENT, "status": status}})
+
+
+def test_replicas_that_are_about_to_end_do_not_count() -> None:
+    leaving = changed(pod("api-1"), "metadata/deletionTimestamp", "2026-11-22T11:00:00Z")
+    assert live(pod("api-2"), leaving, pod("api-0")).instances("api") == ["api-0", "api-2"]
+
+
+def test_of_a_job_only_the_pods_of_the_deployed_one_count() -> None:
+    api = RecordedApi({})
+    KubernetesLive(OUTPUTS, api).instances("migrations")
+    assert api.asked == ["workflow.part=migrations,job-name=migrations-1234"]
+
+
+@pytest.mark.parametrize("role", ["master", "primary"])
+def test_the_database_server_that_takes_writes_is_known_by_its_label(role: str) -> None:
+    assert live(pod("postgres-0", role="replica"), pod("postgres-1", role=role)).primary() == "postgres-1"
+
+
+@pytest.mark.parametrize("roles", [["replica", "replica"], ["master", "master"]])
+def test_none_or_two_primaries_are_a_failure(roles: list[str]) -> None:
+    with pytest.raises(AssertionError, match="primaries"):
+        live(*(pod(f"postgres-{number}", role=role) for number, role in enumerate(roles))).primary()
+
+
+def test_a_part_with_all_replicas_up_has_no_fault() -> None:
+    assert with_deployment(STATUS).state_faults("api") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({**STATUS, "readyReplicas": 1}, "1 of 2 replicas are ready"),
+        ({**STATUS, "updatedReplicas": 1}, "1 of 2 replicas are as described"),
+        ({**STATUS, "observedGeneration": 2}, "not been taken up"),
+        ({"observedGeneration": 3}, "0 of 2 replicas are ready"),
+    ],
+)
+def test_lacking_replicas_are_told(status: Thing, words: str) -> None:
+    assert words in "; ".join(with_deployment(status).state_faults("api"))
+
+
+def test_the_image_that_runs_is_compared_by_its_digest() -> None:
+    other = changed(pod("api-1"), "status/containerStatuses/0/imageID", "localhost:5000/workflow/api@sha256:bbbb")
+    assert live(pod("api-0")).same_image(["api"]) == {"api": True}
+    assert live(pod("api-0"), other).same_image(["api"]) == {"api": False}
+
+
+def test_prometheus_must_read_every_replica_at_its_own_address() -> None:
+    other = changed(pod("api-1"), "status/podIP", "10.88.0.8")
+    found = live(pod("api-0"), other).scrape_urls("api")
+    assert found == {"https://10.88.0.7:8000/metrics", "https://10.88.0.8:8000/metrics"}
+
+
+def test_secret_files_are_read_without_the_public_certificates() -> None:
+    data = {"jwt": "a-long-secret\n", "tls.crt": "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"}
+    secret = {"data": {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}}
+    found = live(objects={f"/api/v1{NAMESPACE}/secrets/api-secrets": secret})
+    assert found.secrets("api") == {"jwt": "a-long-secret"}
+    assert found.secrets("postgres") == {}
+
+
+def test_what_may_be_read_without_a_right_on_secrets_names_each_object_once() -> None:
+    assert json.dumps(list(live(pod("api-0")).descriptions())) == '["pods api-0"]'
+
+
+def test_logs_of_a_container_before_its_restart_are_read_too() -> None:
+    restarted = changed(pod("api-0"), "status/containerStatuses/0/restartCount", 1)
+    assert list(live(restarted).logs()) == ["api-0", "api-0 before its restart"]
+
+
+def test_a_pod_that_may_not_be_evicted_is_not_deleted_instead() -> None:
+    with pytest.raises(RefusedError):
+        live(pod("api-0")).restart("api", 1)
