@@ -101,6 +101,11 @@ class SteadyLoad:
         return self.report
 
     @property
+    def accepted(self) -> int:
+        """Runs accepted so far, while the load runs."""
+        return len(self._runs)
+
+    @property
     def failures_so_far(self) -> dict[str, int]:
         """Failed requests by reason, while the load runs."""
         return dict(self._failed)
