@@ -82,18 +82,15 @@ def flawless(load: SteadyLoad) -> LoadReport:
 
 def describe(operator: Operator, part: str, **changes: Any) -> None:
     """Changes settings of a part in the stack's description."""
-    path = PROJECT_DIR / f"Pulumi.{operator.stack}.yaml"
-    document = yaml.safe_load(path.read_text())
-    key = f"{PROJECT}:{part}"
-    document["config"][key] = {**document["config"].get(key, {}), **changes}
-    path.write_text(yaml.safe_dump(document))
+    describe_value(operator, part, lambda before: {**(before or {}), **changes})
 
 
-def describe_value(operator: Operator, name: str, value: Any) -> None:
-    """Changes one plain setting in the stack's description."""
+def describe_value(operator: Operator, name: str, change: Callable[[Any], Any]) -> None:
+    """Changes what the stack's description says under one key."""
     path = PROJECT_DIR / f"Pulumi.{operator.stack}.yaml"
     document = yaml.safe_load(path.read_text())
-    document["config"][f"{PROJECT}:{name}"] = value
+    key = f"{PROJECT}:{name}"
+    document["config"][key] = change(document["config"].get(key))
     path.write_text(yaml.safe_dump(document))
 
 
@@ -171,7 +168,7 @@ def test_renewed_certificates_reach_the_visitors_without_a_failed_request(
 
 def test_rotated_secrets_lock_nobody_out(operator: Operator, loaded: Callable[[], SteadyLoad]) -> None:
     load = loaded()
-    describe_value(operator, "secretGeneration", 2)
+    describe_value(operator, "secretGeneration", lambda _before: 2)
     answer = operator.run("up")
     assert answer.code == 0, str(answer)
     flawless(load)
