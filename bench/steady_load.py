@@ -23,12 +23,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import aiohttp
 import httpx
 
 from bench.run_latency import FINAL, BenchError, percentile, read_secret
 
 REQUEST_SECONDS = 20.0
 LOOKUPS_AT_ONCE = 16
+CONNECTIONS = 64
 MOST_UNANSWERED = 500
 """Requests in flight beyond which the load stops making more and counts what is due as failed."""
 
@@ -127,57 +129,59 @@ class SteadyLoad:
             self._failure = error
 
     async def _drive(self, workflow: str, agent: str) -> None:
-        limits = httpx.Limits(max_connections=MOST_UNANSWERED, max_keepalive_connections=64)
-        async with httpx.AsyncClient(
-            verify=self._verify, headers=self._headers, timeout=REQUEST_SECONDS, limits=limits, trust_env=False
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._verify),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            raise_for_status=True,
         ) as client:
             began = time.monotonic()
             reads, runs = self._rates
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._at_rate(reads, lambda: self._read(client)))
-                group.create_task(self._at_rate(runs, lambda: self._execute(client, workflow)))
+                group.create_task(self._at_rate(reads, "read", lambda: self._read(client)))
+                group.create_task(self._at_rate(runs, "run", lambda: self._execute(client, workflow)))
             ended = time.monotonic()
             self._summarise(began, ended)
             await self._look_up(client)
-            with suppress(httpx.HTTPError):
+            with suppress(aiohttp.ClientError, TimeoutError):
                 await client.delete(f"{self._base}/agents/{agent}")
 
-    async def _at_rate(self, rate: float, act: Callable[[], Awaitable[None]]) -> None:
+    async def _at_rate(self, rate: float, name: str, act: Callable[[], Awaitable[None]]) -> None:
         if rate <= 0:
             return
         due = time.monotonic()
         async with asyncio.TaskGroup() as group:
             while not self._stop.is_set():
                 if self._unanswered < MOST_UNANSWERED:
-                    group.create_task(self._counted(act))
+                    group.create_task(self._counted(name, act))
                 else:
                     self._failed["not sent: too many unanswered"] += 1
                 due += 1 / rate
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    async def _counted(self, act: Callable[[], Awaitable[None]]) -> None:
+    async def _counted(self, name: str, act: Callable[[], Awaitable[None]]) -> None:
         self._requests += 1
         self._unanswered += 1
         began = time.monotonic()
         try:
             await act()
             self._latencies.append((time.monotonic() - began) * 1000)
-        except httpx.HTTPStatusError as error:
-            self._failed[f"{error.request.method} answered {error.response.status_code}"] += 1
-        except httpx.HTTPError as error:
-            self._failed[f"{error.request.method} {type(error).__name__}"] += 1
+        except aiohttp.ClientResponseError as error:
+            self._failed[f"{error.request_info.method} answered {error.status}"] += 1
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._failed[f"{name} {type(error).__name__}"] += 1
         finally:
             self._unanswered -= 1
 
-    async def _read(self, client: httpx.AsyncClient) -> None:
+    async def _read(self, client: aiohttp.ClientSession) -> None:
         path = f"/runs/{secrets.choice(self._runs)}" if self._runs and self._requests % 2 else "/workflows?page_size=5"
-        (await client.get(self._base + path)).raise_for_status()
+        async with client.get(self._base + path) as answer:
+            await answer.read()
 
-    async def _execute(self, client: httpx.AsyncClient, workflow: str) -> None:
-        answer = await client.post(f"{self._base}/workflows/{workflow}/execute", json={"input": {}})
-        answer.raise_for_status()
-        self._runs.append(answer.json()["run_id"])
-        self._writes.append(time.monotonic())
+    async def _execute(self, client: aiohttp.ClientSession, workflow: str) -> None:
+        async with client.post(f"{self._base}/workflows/{workflow}/execute", json={"input": {}}) as answer:
+            self._runs.append((await answer.json())["run_id"])
+            self._writes.append(time.monotonic())
 
     def _summarise(self, began: float, ended: float) -> None:
         moments = [began, *sorted(self._writes), ended]
@@ -193,7 +197,7 @@ class SteadyLoad:
             p99_ms=round(percentile(latencies, 0.99), 1),
         )
 
-    async def _look_up(self, client: httpx.AsyncClient) -> None:
+    async def _look_up(self, client: aiohttp.ClientSession) -> None:
         """Follows every accepted run to its end, with a bound for all of them together."""
         deadline = time.monotonic() + self._settle
         at_once = asyncio.Semaphore(LOOKUPS_AT_ONCE)
@@ -202,9 +206,13 @@ class SteadyLoad:
             status = "unknown"
             async with at_once:
                 while status not in FINAL:
-                    with suppress(httpx.HTTPError):
-                        answer = await client.get(f"{self._base}/runs/{run}")
-                        status = answer.json()["status"] if answer.is_success else f"answered {answer.status_code}"
+                    try:
+                        async with client.get(f"{self._base}/runs/{run}") as answer:
+                            status = str((await answer.json())["status"])
+                    except aiohttp.ClientResponseError as error:
+                        status = f"answered {error.status}"
+                    except (aiohttp.ClientError, TimeoutError) as error:
+                        status = f"not answered: {type(error).__name__}"
                     if status not in FINAL:
                         if time.monotonic() > deadline:
                             return status
