@@ -56,6 +56,9 @@ class DataVolume:
     size: int = 1024
     """In MiB, where the target can bound it."""
     owner: str | None = None
+    read_only: bool = False
+    passing: bool = False
+    """Whether it goes with the container: room on the disk for what is not kept."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,8 @@ class Workload:
     autoscale: Autoscale | None = None
     schedule: str | None = None
     """When a SCHEDULE runs, in cron's five fields, UTC."""
+    longest_seconds: int | None = None
+    """After how long a run of a SCHEDULE is ended; the target's own bound when not given."""
     near: str | None = None
     """The part on whose machine it must run, because it shares that part's volume."""
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from ops import cli_machine, cli_release, cli_stack, cluster_cli  # noqa: F401 - each adds its commands
+from ops import cli_backup, cli_machine, cli_release, cli_stack, cluster_cli  # noqa: F401 - each adds its commands
 from ops.cli_common import app, context_of, current
 from ops.console import err
 from ops.errors import OperatorError

@@ -68,6 +68,10 @@ class Home:
         """The records of what was released to a stack."""
         return self.root / "releases" / stack
 
+    def drills(self, stack: str) -> Path:
+        """The records of restores of a stack's backups."""
+        return self.root / "drills" / stack
+
     def cluster(self, stack: str) -> Path:
         """Which cluster the stack was deployed to."""
         return self.root / "clusters" / stack

@@ -79,16 +79,18 @@ class KubernetesStack:
             write(why)
         return code
 
-    def run_again(self, part: str, write: Write, arguments: Sequence[str] | None = None) -> tuple[int, str]:
+    def run_again(
+        self, part: str, write: Write, arguments: Sequence[str] | None = None, seconds: float = JOB_SECONDS
+    ) -> tuple[int, str]:
         """Runs a job or the job of a schedule once more, maybe with other arguments; its exit code and why it failed.
 
-        Raises OperatorError when the stack has no such part.
+        `seconds` is how long it may take. Raises OperatorError when the stack has no such part.
         """
         template = self._template(part)
         if template is None:
             raise OperatorError(f"stack {self._name} has no job {part}", f"./deploy-api.sh up {self._name}")
         body = again(template, self._name, part, arguments)
-        return run_job(self.api, self.namespace, body, write, JOB_SECONDS)
+        return run_job(self.api, self.namespace, body, write, seconds)
 
     def has_job(self, part: str) -> bool:
         """Whether there is a job or a schedule of that name."""

@@ -119,7 +119,7 @@ class Stack(Part):
                 executor.instances,
             ),
             sizing.Demand("postgres", self.postgres.members, self.postgres.resources),
-            sizing.Demand("backups", 3, self.postgres.backup.resources),
+            sizing.Demand("backups", 4, self.postgres.backup.resources),
             sizing.Demand("kafka", self.kafka.nodes if self.kafka.provision else 0, self.kafka.resources),
             sizing.Demand("prometheus", 1, self.prometheus.resources),
             sizing.Demand("alertmanager", 1, self.alertmanager.resources),

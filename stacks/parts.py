@@ -117,6 +117,8 @@ class Backup(Part):
 
     full: Cron = "15 1 * * *"
     incremental: Cron = "45 * * * *"
+    drill: Cron = "30 3 * * 0"
+    """When the newest backup is restored into a scratch server and compared with the live tables."""
     keep_daily: Annotated[int, Field(ge=1, le=366)] = 14
     """Days whose newest full backup is kept, with its incremental ones and the log: any point in time can be had."""
     keep_weekly: Annotated[int, Field(ge=0, le=520)] = 8

@@ -1,15 +1,20 @@
 """The repository of Postgres' backups: its host, and what fills it by the clock."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pulumi
 
 from infra.endpoints import Placed
 from infra.postgres.names import (
     BACKUP_PORT,
     BACKUPS,
+    DRILL_FOLDER,
     FULL_BACKUP,
     INCREMENTAL_BACKUP,
     MEMBERS,
     REPOSITORY_FOLDER,
+    RESTORE_DRILL,
     member_hosts,
 )
 from infra.postgres.pgbackrest import CONFIG_FILE, PASSPHRASE_FILE, passphrase_file, repository_config
@@ -20,10 +25,13 @@ from stacks.model import Stack
 
 VOLUME = "repository"
 STOP_SECONDS = 30
+DRILL_SECONDS = 4 * 3600
+"""After how long a drill is ended: it restores, replays and reads the whole database."""
 
 
 class Backups(pulumi.ComponentResource):
-    """pgBackRest's repository host, a daily full and an hourly incremental backup, all encrypted with `passphrase`."""
+    """pgBackRest's repository host, a daily full and an hourly incremental backup, all encrypted with `passphrase`,
+    and the drill that restores them and compares."""
 
     def __init__(self, stack: Stack, target: Target, trust: Trust, image: str, passphrase: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Backups", "postgres-backups")
@@ -37,7 +45,13 @@ class Backups(pulumi.ComponentResource):
         }
 
         def place(
-            part: str, kind: Kind, command: list[str], volume: DataVolume, *, schedule: str | None = None
+            part: str,
+            kind: Kind,
+            command: list[str],
+            *volumes: DataVolume,
+            schedule: str | None = None,
+            env: Mapping[str, str] = keep,
+            longest_seconds: int | None = None,
         ) -> Placed:
             host = kind is Kind.STATEFUL
             return target.place(
@@ -47,12 +61,12 @@ class Backups(pulumi.ComponentResource):
                     kind=kind,
                     resources=backup.resources,
                     command=command,
-                    env=keep,
+                    env=env,
                     config_files={CONFIG_FILE: config},
                     secret_files={PASSPHRASE_FILE: secret, **trust.identity(part)},
                     rereads=IDENTITY_FILES | {CONFIG_FILE},
                     ports=[Port(BACKUP_PORT, peers=[MEMBERS])] if host else [],
-                    volumes=[volume],
+                    volumes=volumes,
                     health=Health(
                         ["tcp-probe", "127.0.0.1", str(BACKUP_PORT)], backup.health, probe=TcpCheck(BACKUP_PORT)
                     )
@@ -60,6 +74,7 @@ class Backups(pulumi.ComponentResource):
                     else None,
                     stop_seconds=STOP_SECONDS,
                     schedule=schedule,
+                    longest_seconds=longest_seconds,
                     # The volume can be mounted on one machine only.
                     near=None if host else BACKUPS,
                 ),
@@ -68,9 +83,21 @@ class Backups(pulumi.ComponentResource):
 
         own = DataVolume(VOLUME, REPOSITORY_FOLDER, backup.size)
         shared = DataVolume(VOLUME, REPOSITORY_FOLDER, owner=BACKUPS)
+        drill = {"PGHOST": MEMBERS, "POSTGRES_DB": stack.postgres.database, "DRILL_SCRATCH": DRILL_FOLDER}
         self.placed = [
             place(BACKUPS, Kind.STATEFUL, ["backups-start"], own),
             place(FULL_BACKUP, Kind.SCHEDULE, ["backup-run", "full"], shared, schedule=backup.full),
             place(INCREMENTAL_BACKUP, Kind.SCHEDULE, ["backup-run", "incr"], shared, schedule=backup.incremental),
+            # It reads the repository and can't change it; what it restores is gone with it.
+            place(
+                RESTORE_DRILL,
+                Kind.SCHEDULE,
+                ["restore-drill"],
+                replace(shared, read_only=True),
+                DataVolume("drill", DRILL_FOLDER, stack.postgres.size, passing=True),
+                schedule=backup.drill,
+                env=drill,
+                longest_seconds=DRILL_SECONDS,
+            ),
         ]
         self.register_outputs({})

@@ -13,6 +13,7 @@ from infra.postgres.names import (
     MEMBERS,
     REPLICAS_SERVICE,
     REST_PORT,
+    RESTORE_DRILL,
     ROLES_JOB,
     SCRATCH_FOLDER,
     SERVER_PORT,
@@ -31,7 +32,7 @@ from stacks.parts import HealthTiming, Resources
 PROGRAMS = ("api", "relay", "executor", "migrations", "monitoring")
 """Who has a login of its own, with the rights of its group role."""
 
-CLIENTS = (MEMBERS, ROLES_JOB, "migrations", "api", "relay", "executor", "postgres-exporter")
+CLIENTS = (MEMBERS, ROLES_JOB, "migrations", "api", "relay", "executor", "postgres-exporter", RESTORE_DRILL)
 STOP_SECONDS = 60
 """Longer than Patroni takes to stop its server and to hand the lock over."""
 

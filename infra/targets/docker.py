@@ -43,10 +43,12 @@ class DockerTarget:
     def place(self, workload: Workload, parent: pulumi.Resource, needs: Sequence[pulumi.Resource] = ()) -> Placed:
         """Registers all resources of a workload, the container after everything it needs.
 
-        Raises ValueError for what one engine can't do: replicas, and runs by the clock.
+        Raises ValueError for what one engine can't do: replicas, runs by the clock, and volumes that pass.
         """
         if workload.replicas > 1 or workload.kind is Kind.SCHEDULE:
             raise ValueError(f"{workload.part} needs a target that has replicas and schedules; Docker has neither")
+        if any(volume.passing or volume.read_only for volume in workload.volumes):
+            raise ValueError(f"{workload.part} has a volume that passes or is only read; nothing on Docker needs one")
         name = self._name(workload.container_name or workload.part)
         image = self._image(workload.image)
         mounts = [self._data(workload, volume.name, volume.path, parent) for volume in workload.volumes]

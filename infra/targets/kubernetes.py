@@ -24,6 +24,7 @@ from stacks.model import Stack
 HASH_ANNOTATION = "workflow.platform/files"
 AFTER_ANNOTATION = "workflow.platform/after-"
 JOB_SECONDS = 600
+SCHEDULE_SECONDS = 3 * JOB_SECONDS
 JOB_TRIES = 3
 KEPT_RUNS = 3
 HASH_LETTERS = 16
@@ -193,7 +194,9 @@ class KubernetesTarget:
         template: core.PodTemplateSpecArgs,
         opts: pulumi.ResourceOptions,
     ) -> Running:
-        job = batch.JobSpecArgs(backoff_limit=1, active_deadline_seconds=3 * JOB_SECONDS, template=template)
+        job = batch.JobSpecArgs(
+            backoff_limit=1, active_deadline_seconds=workload.longest_seconds or SCHEDULE_SECONDS, template=template
+        )
         return batch.CronJob(
             workload.part,
             metadata=meta.ObjectMetaArgs(name=workload.part, labels=dict(labels)),

@@ -145,7 +145,10 @@ def _soon(timing: HealthTiming) -> HealthTiming:
 
 
 def _mounts(workload: Workload) -> list[core.VolumeMountArgs]:
-    mounts = [core.VolumeMountArgs(name=volume.name, mount_path=volume.path) for volume in workload.volumes]
+    mounts = [
+        core.VolumeMountArgs(name=volume.name, mount_path=volume.path, read_only=volume.read_only or None)
+        for volume in workload.volumes
+    ]
     mounts += [core.VolumeMountArgs(name=_scratch_name(path), mount_path=path) for path in workload.scratch]
     if _has_files(workload):
         mounts.append(core.VolumeMountArgs(name=FILES_VOLUME, mount_path=CONFIG_FOLDER, read_only=True))
@@ -168,6 +171,11 @@ def _volumes(workload: Workload) -> list[core.VolumeArgs]:
         )
         for volume in workload.volumes
         if volume.owner
+    ]
+    volumes += [
+        core.VolumeArgs(name=volume.name, empty_dir=core.EmptyDirVolumeSourceArgs(size_limit=f"{volume.size}Mi"))
+        for volume in workload.volumes
+        if volume.passing
     ]
     if _has_files(workload):
         volumes.append(core.VolumeArgs(name=FILES_VOLUME, projected=_files(workload)))
@@ -250,5 +258,5 @@ def claims(workload: Workload, storage_class: str | None) -> Sequence[core.Persi
             ),
         )
         for volume in workload.volumes
-        if not volume.owner
+        if not volume.owner and not volume.passing
     ]

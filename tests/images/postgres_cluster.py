@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import docker
 import docker.errors
@@ -17,7 +18,15 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 
 from infra.certificates import Issued, issue, make_authority
-from infra.postgres.names import BACKUPS, MEMBERS, REPOSITORY_FOLDER, member_domain, member_hosts
+from infra.postgres.names import (
+    BACKUPS,
+    DRILL_FOLDER,
+    MEMBERS,
+    REPOSITORY_FOLDER,
+    RESTORE_DRILL,
+    member_domain,
+    member_hosts,
+)
 from infra.postgres.patroni import patroni_config
 from infra.postgres.pgbackrest import member_config, passphrase_file, repository_config
 from infra.trust import part_names
@@ -77,13 +86,28 @@ class Cluster:
 
     def backups(self) -> Container:
         """The repository's host, running."""
-        config = {
-            "pgbackrest.conf": repository_config(SETTINGS.backup, member_hosts(1, NAMESPACE)),
-            "secrets/repository.conf": passphrase_file(PASSPHRASE),
-            **self.identity(BACKUPS),
-        }
+        config = self._repository(BACKUPS)
         environment = {"BACKUP_KEEP_DAILY": "14", "BACKUP_KEEP_WEEKLY": "8", "BACKUP_KEEP_MONTHLY": "12"}
         return self._start(["backups-start"], [BACKUPS], config, environment, volume=REPOSITORY_FOLDER)
+
+    def drill(self, backups: Container) -> Container:
+        """A pod of the restore drill, which only waits: it reads the repository and has room of its own in memory."""
+        mounted = next(each["Name"] for each in backups.attrs["Mounts"] if each["Destination"] == REPOSITORY_FOLDER)
+        return self._start(
+            ["sleep", "infinity"],
+            [],
+            self._repository(RESTORE_DRILL),
+            {"PGHOST": MEMBERS, "POSTGRES_DB": DATABASE, "DRILL_SCRATCH": DRILL_FOLDER},
+            mounts={mounted: {"bind": REPOSITORY_FOLDER, "mode": "ro"}},
+            tmpfs={"/tmp": "uid=10001,mode=0700", DRILL_FOLDER: "uid=10001,mode=0700"},  # noqa: S108 - the container's own
+        )
+
+    def _repository(self, part: str) -> dict[str, str]:
+        return {
+            "pgbackrest.conf": repository_config(SETTINGS.backup, member_hosts(1, NAMESPACE)),
+            "secrets/repository.conf": passphrase_file(PASSPHRASE),
+            **self.identity(part),
+        }
 
     def roles(self, generation: int = 1, **changed: str) -> tuple[int, str]:
         """Exit code and log of the roles job."""
@@ -106,6 +130,8 @@ class Cluster:
         environment: dict[str, str],
         *,
         volume: str = "/var/lib/postgresql/data",
+        mounts: dict[str, dict[str, str]] | None = None,
+        **options: Any,
     ) -> Container:
         endpoint = self.containers.client.api.create_endpoint_config(aliases=aliases or None)
         return self.containers.start(
@@ -115,8 +141,9 @@ class Cluster:
             environment=environment,
             network=self.network.name,
             networking_config={self.network.name: endpoint},
-            volumes={self.containers.volume().name: {"bind": volume, "mode": "rw"}},
+            volumes={self.containers.volume().name: {"bind": volume, "mode": "rw"}, **(mounts or {})},
             healthcheck={"test": ["NONE"]},
+            **options,
         )
 
 

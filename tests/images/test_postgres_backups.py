@@ -37,9 +37,16 @@ class Live:
         wait_until(lambda: sql(self.member, ask) == "t", f"{segment} in the archive")
 
     def drill(self, *arguments: str) -> Any:
-        """What a restored copy holds of the table `kept`."""
-        said = run(self.backups, "restore-drill", "--database", DATABASE, "--table", "kept:at", *arguments)
+        """What a copy restored on the repository's host holds, with nothing to compare it with."""
+        said = run(self.backups, "restore-drill", "--database", DATABASE, *arguments)
         return json.loads(said.splitlines()[-1])
+
+    def compared(self, *arguments: str) -> tuple[int, Any]:
+        """Exit code and report of a drill that compares with the live database."""
+        code, said = self.cluster.drill(self.backups).exec_run(["restore-drill", *arguments])
+        text = bytes(said).decode(errors="replace")
+        assert code in {0, 3}, text
+        return code, json.loads(text.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +110,11 @@ def test_another_part_gets_nothing_from_the_repository(live: Live) -> None:
         assert "label" not in text
 
 
+def table(report: Any, name: str) -> Any:
+    """What a drill's report says of one table."""
+    return next(each for each in report["tables"] if each["table"] == name)
+
+
 @pytest.mark.item("backup-restore-tested")
 def test_a_drill_restores_the_newest_state_and_any_time_before(live: Live) -> None:
     client = live.cluster.client("migrations")
@@ -119,18 +131,70 @@ def test_a_drill_restores_the_newest_state_and_any_time_before(live: Live) -> No
     live.archived()
 
     latest = live.drill()
-    assert latest["tables"]["kept"]["rows"] == 7
-    assert latest["target"] == "latest"
-    earlier = live.drill("--time", between)
-    assert earlier["tables"]["kept"]["rows"] == 3
-    assert earlier["tables"]["kept"]["newest"].replace("T", " ").startswith(newest.removesuffix("+00"))
+    assert table(latest, "kept")["restored"]["rows"] == 7
+    assert (latest["target"], latest["compared"], latest["same"]) == ({"kind": "latest"}, False, None)
+    earlier = live.drill("--to", between)
+    assert table(earlier, "kept")["restored"] == {"rows": 3, "newest": {"at": newest}}
     assert run(live.backups, "bash", "-c", "ls -d /var/lib/pgbackrest/.drill-* 2>/dev/null; true") == ""
     assert sql(live.member, "SELECT count(*) FROM kept", DATABASE) == "7"
 
 
+@pytest.mark.item("backup-restore-tested", "data-recovery-procedure-tested")
+def test_while_rows_are_written_a_drill_compares_every_table_exactly(live: Live) -> None:
+    client = live.cluster.client("migrations")
+    assert over_tls(client, "migrations_1", "CREATE TABLE busy (id serial PRIMARY KEY, n int DEFAULT 0)")[0] == 0
+    work = "INSERT INTO busy DEFAULT VALUES; UPDATE busy SET n = n + 1; DELETE FROM busy WHERE id % 7 = 3"
+    ask = f"PGAPPNAME=writer psql -XAtqw -U postgres -d {DATABASE}"
+    live.member.exec_run(["bash", "-c", f"for i in {{1..4000}}; do echo '{work};'; done | {ask}"], detach=True)
+    wait_until(lambda: sql(live.member, "SELECT count(*) > 20 FROM busy", DATABASE) == "t", "rows being written")
+    code, report = live.compared()
+    written = int(sql(live.member, "SELECT count(*) FROM busy", DATABASE))
+    # The writer is ended, so that no archiving is under way when the next test makes a backup.
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'writer'"
+    assert sql(live.member, ended) == "t", "the writer had ended before the drill did"
+    live.archived()
+    assert (code, report["same"]) == (0, True), report
+    assert {each["compared"] for each in report["tables"]} == {"everything"}
+    assert report["target"]["name"] in report["reached"]["stopped"]
+    assert written > table(report, "busy")["live"]["rows"] > 0, "nothing was written meanwhile"
+
+
+@pytest.mark.item("backup-restore-tested")
+def test_of_an_earlier_time_a_drill_finds_the_row_that_is_gone_since(live: Live) -> None:
+    client = live.cluster.client("migrations")
+    make = "CREATE TABLE noted (id int, at timestamptz NOT NULL DEFAULT now()); "
+    make += "INSERT INTO noted SELECT g, now() - interval '5 minutes' FROM generate_series(1, 5) g"
+    assert over_tls(client, "migrations_1", make)[0] == 0
+    then = sql(live.member, "SELECT to_char(clock_timestamp(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US') || '+00:00'")
+    assert over_tls(client, "migrations_1", "INSERT INTO noted VALUES (6)")[0] == 0
+    code, report = live.compared("--to", then)
+    assert (code, table(report, "noted")["same"], table(report, "noted")["restored"]["rows"]) == (0, True, 5), report
+    assert over_tls(client, "migrations_1", "DELETE FROM noted WHERE id = 2")[0] == 0
+    code, report = live.compared("--to", then)
+    assert (code, report["same"]) == (3, False)
+    assert table(report, "noted")["why"] == "4 rows live, 5 restored"
+
+
+@pytest.mark.item("role-permissions-enforced")
+def test_the_drill_reads_and_marks_and_may_do_nothing_else(live: Live) -> None:
+    pod = live.cluster.drill(live.backups)
+    assert over_tls(pod, "restore_drill", "SELECT pg_create_restore_point('x') IS NOT NULL") == (0, "t")
+    for forbidden in (
+        "CREATE TABLE own (x int)",
+        "DELETE FROM kept",
+        "SELECT pg_read_file('/etc/passwd')",
+        "CHECKPOINT",
+    ):
+        code, said = over_tls(pod, "restore_drill", forbidden)
+        assert (code, "denied" in said or "superuser" in said or "must be" in said) == (1, True), said
+    for other in ("postgres", "replicator", "migrations_1"):
+        assert over_tls(pod, other, PGPASSWORD="")[0] != 0, other
+    assert over_tls(live.cluster.client("api"), "restore_drill")[0] != 0
+
+
 def test_a_drill_to_a_time_that_is_not_in_the_archive_says_so(live: Live) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    code, said = live.backups.exec_run(["restore-drill", "--database", DATABASE, "--time", tomorrow, "--limit", "60"])
+    code, said = live.backups.exec_run(["restore-drill", "--database", DATABASE, "--to", tomorrow, "--limit", "60"])
     assert code == 1
     assert "recovery ended before configured recovery target was reached" in bytes(said).decode()
 

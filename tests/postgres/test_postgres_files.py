@@ -47,6 +47,14 @@ def test_only_the_roles_job_becomes_superuser_and_only_members_replicate() -> No
     assert {names[0] for kind, *names in mapped if kind == "members"} == {"postgres"}
 
 
+@pytest.mark.item("backup-restore-tested", "role-permissions-enforced")
+def test_the_restore_drill_is_known_by_its_own_certificate_and_in_its_own_database_only() -> None:
+    mapped = [rule.split() for rule in identity_rules()]
+    assert [names for kind, *names in mapped if kind == "drill"] == [["restore-drill", "restore_drill"]]
+    rules = [rule.split() for rule in client_rules("workflow_prod") if "restore_drill" in rule]
+    assert rules == [["hostssl", "workflow_prod", "restore_drill", "all", "cert", "map=drill"]]
+
+
 def test_a_program_needs_a_certificate_besides_its_password() -> None:
     rule = next(rule for rule in client_rules("workflow_prod") if "+workflow_programs" in rule)
     assert rule.endswith("scram-sha-256 clientcert=verify-ca")

@@ -100,6 +100,39 @@ def test_backups_run_by_the_clock_beside_the_repository(prod: Engine) -> None:
         assert "podAffinity" in pod["affinity"]
 
 
+@pytest.mark.item("backup-restore-tested")
+def test_every_week_a_backup_is_restored_into_room_that_passes_and_compared_with_the_primary(prod: Engine) -> None:
+    schedule = prod.kubernetes("CronJob")["restore-drill"]["spec"]
+    assert schedule["schedule"] == "30 3 * * 0"
+    job = schedule["jobTemplate"]["spec"]
+    assert job["activeDeadlineSeconds"] == 4 * 3600
+    pod = job["template"]["spec"]
+    (container,) = pod["containers"]
+    mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert mounts["/var/lib/pgbackrest"]["readOnly"] is True
+    assert volumes[mounts["/var/lib/drill"]["name"]]["emptyDir"]["sizeLimit"] == "51200Mi"
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env == {"PGHOST": "postgres", "POSTGRES_DB": "workflow_prod", "DRILL_SCRATCH": "/var/lib/drill"}
+    assert not any(volume for volume in volumes.values() if "data-postgres" in json.dumps(volume))
+
+
+@pytest.mark.item("backup-restore-tested")
+def test_the_drill_reaches_the_primary_and_nothing_else(prod: Engine) -> None:
+    def callers(policy: dict[str, Any]) -> list[str]:
+        return list(policy["spec"]["podSelector"].get("matchExpressions", [{"values": []}])[0]["values"])
+
+    policies = prod.kubernetes("NetworkPolicy")
+    assert [name for name, each in policies.items() if "restore-drill" in callers(each)] == [
+        "policy-postgres-5432-may-be-called"
+    ]
+
+
+@pytest.mark.item("backup-restore-tested")
+def test_the_drill_has_no_password_but_the_repositorys(prod: Engine) -> None:
+    assert secrets_of(prod, "restore-drill").keys() == {"tls.crt", "tls.key", "ca.crt", "repository.conf"}
+
+
 def test_the_passphrase_is_in_no_config_map(prod: Engine) -> None:
     shown = json.dumps([each["data"] for each in prod.kubernetes("ConfigMap").values()])
     assert "cipher-pass" not in shown

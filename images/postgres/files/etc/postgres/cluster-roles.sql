@@ -19,11 +19,17 @@ GRANT workflow_programs TO api, relay, executor, migrations;
 GRANT workflow_owner TO migrations;
 GRANT pg_monitor TO monitoring;
 
+-- The restore drill compares a restored copy with the live tables. Its certificate alone proves it.
+SELECT 'CREATE ROLE restore_drill' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'restore_drill') \gexec
+ALTER ROLE restore_drill WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 6
+  PASSWORD NULL;
+GRANT pg_read_all_data TO restore_drill;
+
 SELECT format('CREATE DATABASE %I OWNER workflow_owner', :'database')
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 ALTER DATABASE :"database" OWNER TO workflow_owner;
 REVOKE ALL ON DATABASE :"database", postgres, template1 FROM PUBLIC;
-GRANT CONNECT ON DATABASE :"database" TO workflow_programs, monitoring;
+GRANT CONNECT ON DATABASE :"database" TO workflow_programs, monitoring, restore_drill;
 GRANT CONNECT ON DATABASE postgres TO monitoring;
 -- pg_rewind compares two servers from here.
 SELECT 'GRANT CONNECT ON DATABASE postgres TO rewinder' WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = 'rewinder') \gexec
@@ -38,5 +44,7 @@ CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 ALTER SCHEMA public OWNER TO workflow_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO workflow_programs, monitoring;
+-- The drill marks the point in the log that it restores to, and has the log archived up to there.
+GRANT EXECUTE ON FUNCTION pg_create_restore_point(text), pg_switch_wal() TO restore_drill;
 -- New functions may otherwise be called by everyone; tables give nobody a right by themselves.
 ALTER DEFAULT PRIVILEGES FOR ROLE workflow_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;

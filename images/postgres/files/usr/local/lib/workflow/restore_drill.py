@@ -1,179 +1,217 @@
-"""Restores a backup into a scratch folder and looks into it; the database that it was made of is not touched."""
+"""Restores a backup beside the live database and compares the two, table by table."""
 
 import argparse
 import json
 import os
-import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
+from drill_point import DrillError, Point, close_segment, one, quiet_point, unseen, wait_archived
+from drill_restore import Copy, Target, chosen, say, told_backup
+from drill_tables import (
+    SESSION,
+    Figures,
+    Table,
+    compared_now,
+    compared_until,
+    differing,
+    figures_by_table,
+    told,
+)
 
-STANZA = "workflow"
-SERVER = {
-    "listen_addresses": "",
-    "shared_buffers": "32MB",
-    "max_connections": "10",
-    # Nobody reads before the target is reached, and so none of the old server's sizes have to be met.
-    "hot_standby": "off",
-    "archive_mode": "off",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "jit": "off",
-    "dynamic_shared_memory_type": "mmap",
-    "huge_pages": "off",
-    "logging_collector": "off",
-    "log_parameter_max_length_on_error": "0",
-}
+DIFFERENT = 3
+"""The exit code when the restore worked and a table is not the same."""
 
-
-class DrillError(RuntimeError):
-    """What did not work, in words for an operator."""
-
-
-def config_without_hosts(text: str, data: Path) -> str:
-    """pgBackRest's config, with the scratch folder in the place of the live servers."""
-    lines = [line for line in text.splitlines() if not re.match(r"\s*(pg\d+-|tls-server-|\[workflow\])", line)]
-    return "\n".join([*lines, f"[{STANZA}]", f"pg1-path={data}", ""])
+SECRETS = "/config/secrets"
+ROLE = "restore_drill"
+LOCK = "-c lock_timeout=30s"
+POINT_SECONDS, ARCHIVE_SECONDS = 30.0, 180.0
+LONGEST_TRANSACTION = timedelta(seconds=60)
+"""A row notes when its transaction began; what began this long before a time is taken for committed by then."""
 
 
-def restore_command(at: datetime | None) -> list[str]:
-    """The restore: to a time, or as far as the archive goes; the server opens for writing when it is there."""
-    command = ["pgbackrest", f"--stanza={STANZA}", "--archive-mode=off", "--log-level-console=warn"]
-    if at is None:
-        return [*command, "restore"]
-    target = at.strftime("%Y-%m-%d %H:%M:%S.%f%z")
-    target = f"{target[:-2]}:{target[-2:]}"
-    return [*command, "--type=time", f"--target={target}", "--target-action=promote", "restore"]
+class Live:
+    """Two sessions with the live primary: one keeps a snapshot, the other commits each statement."""
+
+    def __init__(self, host: str, database: str, inside: ExitStack) -> None:
+        def session() -> Any:
+            made = psycopg2.connect(
+                host=host,
+                dbname=database,
+                user=os.environ.get("PGUSER", ROLE),
+                sslmode="verify-full",
+                sslrootcert=f"{SECRETS}/ca.crt",
+                sslcert=f"{SECRETS}/tls.crt",
+                sslkey=f"{SECRETS}/tls.key",
+                application_name="restore-drill",
+                connect_timeout=10,
+                options=f"{SESSION} {LOCK}",
+            )
+            return inside.enter_context(closing(made))
+
+        self.reader, self.witness = session(), session()
+        self.reader.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        self.witness.autocommit = True
+        self.point: Point | None = None
+
+    def mark(self, name: str) -> Point:
+        """Makes the point up to which is to be restored."""
+        self.point = quiet_point(self.reader, self.witness, name, POINT_SECONDS)
+        return self.point
+
+    def past(self, at: datetime) -> datetime:
+        """The same time. Raises DrillError when it is not over by the live server's clock."""
+        now: datetime = one(self.witness, "SELECT clock_timestamp()")
+        if at >= now:
+            raise DrillError(f"{at.isoformat()} is still to come: the live server's clock says {now.isoformat()}")
+        return at
+
+    def figures(self, until: datetime | None) -> dict[Table, Figures]:
+        """What the tables hold at the point, or hold now of the rows up to a time; ends the snapshot."""
+        with self.reader.cursor() as cursor:
+            found = figures_by_table(cursor, until)
+        self.reader.rollback()
+        return found
+
+    def archive(self) -> None:
+        """Returns when everything up to now is in the repository."""
+        wait_archived(self.witness, close_segment(self.witness), ARCHIVE_SECONDS)
 
 
-def measured(connection: Any, tables: Sequence[tuple[str, str]]) -> dict[str, dict[str, object]]:
-    """Number of rows and newest value of the column, by table."""
-    found: dict[str, dict[str, object]] = {}
-    with connection.cursor() as cursor:
-        for table, column in tables:
-            query = sql.SQL("SELECT count(*), max({}) FROM {}").format(sql.Identifier(column), sql.Identifier(table))
-            cursor.execute(query)
-            rows, newest = cursor.fetchone()
-            found[table] = {"rows": rows, "newest": newest.isoformat() if isinstance(newest, datetime) else newest}
-    return found
+class Times:
+    """How long each step took, in seconds."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self.took: dict[str, float] = {}
+
+    def done(self, step: str) -> None:
+        """Notes the step that ends now."""
+        now = time.monotonic()
+        self.took[step] = round(now - self._last, 1)
+        self._last = now
+
+    def as_json(self) -> dict[str, float]:
+        """With the sum of all."""
+        return {**self.took, "total": round(time.monotonic() - self._began, 1)}
 
 
-def drill(scratch: Path, database: str, at: datetime | None, tables: Sequence[tuple[str, str]], limit: int) -> object:
-    """Restores, starts, looks, stops; what was found. Raises DrillError."""
-    began = time.monotonic()
-    data = scratch / "data"
-    config = scratch / "pgbackrest.conf"
-    source = Path(os.environ.get("PGBACKREST_CONFIG", "/config/pgbackrest.conf"))
-    config.write_text(config_without_hosts(source.read_text(), data))
-    # The server starts pgBackRest to fetch WAL; it takes the config from there too.
-    environment = {**os.environ, "PGBACKREST_CONFIG": str(config)}
-    data.mkdir(mode=0o700)
-    _run(restore_command(at), environment, limit)
-    restored = time.monotonic()
-    settings = dict(SERVER, hba_file=str(scratch / "hba"), ident_file=str(scratch / "ident"))
-    settings |= {"unix_socket_directories": str(scratch)}
-    (scratch / "hba").write_text("local all postgres peer map=drill\n")
-    (scratch / "ident").write_text("drill app postgres\n")
-    (scratch / "postgresql.conf").write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
-    server = ["pg_ctl", f"--pgdata={data}", "--silent"]
-    log = scratch / "log"
-    start = [f"--options=-c config_file={scratch / 'postgresql.conf'}", f"--log={log}", f"--timeout={limit}"]
+def drill(wanted: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Restores, starts, compares, stops; what was found. Raises DrillError."""
+    began, times, copy = datetime.now(UTC), Times(), Copy(scratch, wanted.limit)
+    target: Target = wanted.to
+    until = wanted.to - LONGEST_TRANSACTION if wanted.to and wanted.live else None
+    live: dict[Table, Figures] | None = None
     try:
-        _run([*server, *start, "--wait", "start"], environment, limit + 10, log)
-        connection = _opened(scratch, database, limit, log)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_is_in_recovery(), pg_last_xact_replay_timestamp()")
-                recovering, newest = cursor.fetchone()
-            if recovering:
-                raise DrillError("the restored server is still in recovery")
-            return {
-                "database": database,
-                "target": at.isoformat() if at else "latest",
-                "last_transaction": newest.isoformat() if newest else None,
-                "restore_seconds": round(restored - began, 1),
-                "total_seconds": round(time.monotonic() - began, 1),
-                "tables": measured(connection, tables),
-            }
-        finally:
-            connection.close()
+        if wanted.live:
+            with ExitStack() as inside:
+                primary = Live(wanted.live, wanted.database, inside)
+                target = primary.past(wanted.to) if wanted.to else primary.mark(f"drill-{began:%Y%m%dT%H%M%S}")
+                live = primary.figures(until)
+                primary.archive()
+            times.done("live")
+        backup = chosen(copy.backups(), target)
+        say(f"restoring backup {backup['label']}")
+        copy.restore(backup, target)
+        times.done("restore")
+        with copy.server(), closing(copy.open(wanted.database)) as session, session.cursor() as cursor:
+            times.done("recovery")
+            say("the restored server has reached its target")
+            reached = _reached(cursor, copy)
+            entries = _compared(cursor, target, until, live)
+            times.done("comparison")
     except psycopg2.Error as error:
-        raise DrillError(f"the restored server was asked in vain: {' '.join(str(error).split())}") from error
-    finally:
-        if (data / "postmaster.pid").exists():
-            subprocess.run([*server, "--mode=immediate", "stop"], check=False, env=environment, timeout=60)
+        raise DrillError(f"a server was asked in vain: {' '.join(str(error).split())}") from error
+    return {
+        "database": wanted.database,
+        "startedAt": began.isoformat(timespec="seconds"),
+        "endedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "target": _told_target(target),
+        "reached": reached,
+        "backup": told_backup(backup),
+        "restoredBytes": copy.size(),
+        "seconds": times.as_json(),
+        "compared": live is not None,
+        "same": None if live is None else not differing(entries),
+        "tables": entries,
+    }
 
 
-def _opened(scratch: Path, database: str, limit: int, log: Path) -> Any:
-    """A connection, once the server has reached its target; pg_ctl counts a server in recovery as started."""
-    deadline = time.monotonic() + limit
-    while True:
-        try:
-            return psycopg2.connect(host=str(scratch), dbname=database, user="postgres", connect_timeout=30)
-        except psycopg2.OperationalError as error:
-            if not (scratch / "data" / "postmaster.pid").exists():
-                raise DrillError("the restored server ended:\n" + _tail(log.read_text(errors="replace"))) from error
-            if time.monotonic() > deadline:
-                raise DrillError(f"the target was not reached within {limit} s") from error
-        time.sleep(0.5)
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-12:])
-
-
-def _run(command: list[str], environment: dict[str, str], limit: int, log: Path | None = None) -> None:
-    try:
-        ended = subprocess.run(
-            command, check=False, env=environment, timeout=limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+def _compared(
+    cursor: Any, target: Target, until: datetime | None, live: dict[Table, Figures] | None
+) -> list[dict[str, Any]]:
+    restored = figures_by_table(cursor, until)
+    if live is None:
+        return told(restored)
+    if until is not None:
+        return compared_until(until, live, restored)
+    if isinstance(target, Point) and (late := unseen(cursor, target.snapshot)):
+        raise DrillError(
+            f"{len(late)} transactions were committed in the very moment of the point, so nothing can be concluded: "
+            "run the drill again"
         )
-    except subprocess.TimeoutExpired:
-        raise DrillError(f"{command[0]} was not done within {limit} s") from None
-    if ended.returncode:
-        said = log.read_text(errors="replace") if log and log.exists() else ended.stdout.decode(errors="replace")
-        raise DrillError(f"{command[0]} ended with code {ended.returncode}:\n" + _tail(said))
+    return compared_now(live, restored)
+
+
+def _reached(cursor: Any, copy: Copy) -> dict[str, Any]:
+    cursor.execute("SELECT pg_is_in_recovery(), pg_last_xact_replay_timestamp()")
+    recovering, newest = cursor.fetchone()
+    if recovering:
+        raise DrillError("the restored server is still in recovery")
+    return {"lastTransaction": newest.isoformat() if newest else None, "stopped": copy.stopped()}
+
+
+def _told_target(target: Target) -> dict[str, Any]:
+    if isinstance(target, Point):
+        return {"kind": "point", "name": target.name, "lsn": target.lsn, "time": target.at.isoformat()}
+    if target is not None:
+        return {"kind": "time", "time": target.isoformat()}
+    return {"kind": "latest"}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """The command line; what it does not say comes from the environment."""
+    environ = os.environ
     parser = argparse.ArgumentParser(prog="restore-drill")
-    parser.add_argument("--database", required=True)
-    parser.add_argument("--time", type=datetime.fromisoformat, help="ISO 8601 with an offset; default: the newest")
-    parser.add_argument("--table", action="append", default=[], help="NAME:COLUMN, the column being a time")
-    parser.add_argument("--scratch", default="/var/lib/pgbackrest", help="a folder with room for the whole database")
-    parser.add_argument("--limit", type=int, default=3600, help="seconds for each step")
+    parser.add_argument("--database", default=environ.get("POSTGRES_DB"))
+    parser.add_argument("--to", type=datetime.fromisoformat, help="ISO 8601 with an offset; default: now")
+    parser.add_argument("--live", default=environ.get("PGHOST"), help="the primary to compare with; none: only restore")
+    parser.add_argument(
+        "--scratch", default=environ.get("DRILL_SCRATCH", "/var/lib/pgbackrest"), help="a folder with room for it all"
+    )
+    parser.add_argument("--limit", type=int, default=7200, help="seconds for each step")
     found = parser.parse_args(arguments)
-    if found.time is not None and found.time.tzinfo is None:
-        parser.error("--time needs an offset, say 2026-01-31T12:00:00+00:00")
-    found.tables = [tuple(each.split(":")) for each in found.table]
-    if any(len(each) != len(("table", "column")) for each in found.tables):
-        parser.error("--table must be NAME:COLUMN, say runs:created_at")
+    if not found.database:
+        parser.error("--database is needed where POSTGRES_DB does not say it")
+    if found.to is not None and found.to.tzinfo is None:
+        parser.error("--to needs an offset, say 2026-01-31T12:00:00+00:00")
     return found
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Does the drill and prints what it found."""
+    """Does the drill and prints what it found as the last line."""
     wanted = parse(arguments)
-    # A unix socket's path may be a hundred characters long, so names stay short.
+    # As the first program of a container it would not hear of its end otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     scratch = Path(tempfile.mkdtemp(prefix=".drill-", dir=wanted.scratch))
     try:
-        found = drill(scratch, wanted.database, wanted.time, wanted.tables, wanted.limit)
+        found = drill(wanted, scratch)
     except DrillError as error:
-        sys.stderr.write(f"restore-drill: {error}\n")
+        say(str(error))
         return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     sys.stdout.write(json.dumps(found) + "\n")
-    return 0
+    return DIFFERENT if found["same"] is False else 0
 
 
 if __name__ == "__main__":
