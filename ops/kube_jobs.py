@@ -65,7 +65,9 @@ def run_job(
         deadline = time.monotonic() + seconds
         pod = _started(api, namespace, made, deadline, pause)
         name = pod["metadata"]["name"]
-        for line in whole_lines(api.lines(f"{POD.path(namespace)}/{name}/log?follow=true", SILENCE_SECONDS)):
+        # A backup of a large database says nothing until it is done.
+        silence = max(SILENCE_SECONDS, deadline - time.monotonic())
+        for line in whole_lines(api.lines(f"{POD.path(namespace)}/{name}/log?follow=true", silence)):
             write(line)
         return _ended(api, namespace, path, name, deadline, pause)
     finally:

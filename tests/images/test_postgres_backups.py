@@ -143,20 +143,26 @@ def test_a_drill_restores_the_newest_state_and_any_time_before(live: Live) -> No
 def test_while_rows_are_written_a_drill_compares_every_table_exactly(live: Live) -> None:
     client = live.cluster.client("migrations")
     assert over_tls(client, "migrations_1", "CREATE TABLE busy (id serial PRIMARY KEY, n int DEFAULT 0)")[0] == 0
-    work = "INSERT INTO busy DEFAULT VALUES; UPDATE busy SET n = n + 1; DELETE FROM busy WHERE id % 7 = 3"
     ask = f"PGAPPNAME=writer psql -XAtqw -U postgres -d {DATABASE}"
-    live.member.exec_run(["bash", "-c", f"for i in {{1..4000}}; do echo '{work};'; done | {ask}"], detach=True)
-    wait_until(lambda: sql(live.member, "SELECT count(*) > 20 FROM busy", DATABASE) == "t", "rows being written")
+    for writer in range(4):
+        own = f"id % 4 = {writer}"
+        change = f"UPDATE busy SET n = n + 1 WHERE {own}; DELETE FROM busy WHERE {own} AND n > 9"  # noqa: S608
+        work = f"INSERT INTO busy DEFAULT VALUES; {change}; SELECT pg_sleep(0.01);"
+        lines = f"for i in {{1..9999}}; do echo '{work}'; done"
+        live.member.exec_run(["bash", "-c", f"{lines} | {ask}"], detach=True)
+    written = "SELECT coalesce(max(id), 0) FROM busy"
+    wait_until(lambda: int(sql(live.member, written, DATABASE)) > 20, "rows being written")
+    before = int(sql(live.member, written, DATABASE))
     code, report = live.compared()
-    written = int(sql(live.member, "SELECT count(*) FROM busy", DATABASE))
-    # The writer is ended, so that no archiving is under way when the next test makes a backup.
+    assert int(sql(live.member, written, DATABASE)) > before + 20, "hardly anything was written meanwhile"
+    # The writers are ended, so that no archiving is under way when the next test makes a backup.
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'writer'"
-    assert sql(live.member, ended) == "t", "the writer had ended before the drill did"
+    assert sql(live.member, ended) == "\n".join(4 * "t"), "the writers had ended before the drill did"
     live.archived()
     assert (code, report["same"]) == (0, True), report
     assert {each["compared"] for each in report["tables"]} == {"everything"}
     assert report["target"]["name"] in report["reached"]["stopped"]
-    assert written > table(report, "busy")["live"]["rows"] > 0, "nothing was written meanwhile"
+    assert table(report, "busy")["restored"]["rows"] > 0
 
 
 @pytest.mark.item("backup-restore-tested")

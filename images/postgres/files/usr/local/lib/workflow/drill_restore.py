@@ -18,7 +18,6 @@ from drill_tables import SESSION
 
 STANZA = "workflow"
 PGBACKREST = ("pgbackrest", f"--stanza={STANZA}")
-SIGN_OF_LIFE_SECONDS = 60.0
 ROOM = 1.1
 """How much of the database's size has to be free: itself, and the log that is replayed."""
 
@@ -124,7 +123,9 @@ class Copy:
 
     def backups(self) -> list[dict[str, Any]]:
         """What the repository holds, oldest first. Raises DrillError when it can't be read."""
-        answer = json.loads(self._run([*PGBACKREST, "--log-level-console=off", "--output=json", "info"]))
+        answer = json.loads(
+            self._run([*PGBACKREST, "--log-level-console=off", "--log-level-stderr=off", "--output=json", "info"])
+        )
         return list(answer[0].get("backup") or []) if answer else []
 
     def restore(self, backup: Mapping[str, Any], target: Target) -> None:
@@ -160,7 +161,7 @@ class Copy:
 
         Raises DrillError when the server ends or does not get there in time.
         """
-        deadline, spoke = time.monotonic() + self.limit, time.monotonic()
+        deadline = time.monotonic() + self.limit
         while True:
             try:
                 return psycopg2.connect(
@@ -171,9 +172,6 @@ class Copy:
                     raise DrillError("the restored server ended:\n" + _tail(self._logged())) from error
                 if time.monotonic() > deadline:
                     raise DrillError(f"the target was not reached within {self.limit} s") from error
-            if time.monotonic() - spoke > SIGN_OF_LIFE_SECONDS:
-                spoke = time.monotonic()
-                say("the log is being replayed")
             time.sleep(0.2)
 
     def stopped(self) -> str:
@@ -195,19 +193,14 @@ class Copy:
 
     def _run(self, command: list[str]) -> str:
         """The command's output. Raises DrillError with its last words when it fails or takes too long."""
-        output, deadline = self.scratch / "output", time.monotonic() + self.limit
+        output = self.scratch / "output"
         with output.open("wb") as file:
-            process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=subprocess.STDOUT)
-        while True:
             try:
-                code = process.wait(min(SIGN_OF_LIFE_SECONDS, max(0.1, deadline - time.monotonic())))
-                break
+                code = subprocess.run(
+                    command, check=False, env=self.environment, timeout=self.limit, stdout=file, stderr=file
+                ).returncode
             except subprocess.TimeoutExpired:
-                if time.monotonic() >= deadline:
-                    process.kill()
-                    process.wait()
-                    raise DrillError(f"{command[0]} was not done within {self.limit} s") from None
-                say(f"{command[0]} {command[-1]} is at work")
+                raise DrillError(f"{command[0]} was not done within {self.limit} s") from None
         said = output.read_text(errors="replace")
         if code:
             raise DrillError(f"{command[0]} {command[-1]} ended with code {code}:\n{_tail(self._logged() or said)}")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -33,6 +34,7 @@ DIFFERENT = 3
 
 SECRETS = "/config/secrets"
 ROLE = "restore_drill"
+SIGN_OF_LIFE_SECONDS = 60.0
 LOCK = "-c lock_timeout=30s"
 POINT_SECONDS, ARCHIVE_SECONDS = 30.0, 180.0
 LONGEST_TRANSACTION = timedelta(seconds=60)
@@ -197,11 +199,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return found
 
 
+def _say_now_and_then(over: threading.Event) -> None:
+    """Who follows the log gives up on a drill that is silent for long."""
+    began = time.monotonic()
+    while not over.wait(SIGN_OF_LIFE_SECONDS):
+        say(f"at work for {time.monotonic() - began:.0f} s")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Does the drill and prints what it found as the last line."""
     wanted = parse(arguments)
     # As the first program of a container it would not hear of its end otherwise.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    over = threading.Event()
+    threading.Thread(target=_say_now_and_then, args=(over,), daemon=True).start()
     scratch = Path(tempfile.mkdtemp(prefix=".drill-", dir=wanted.scratch))
     try:
         found = drill(wanted, scratch)
@@ -209,6 +220,7 @@ def main(arguments: Sequence[str]) -> int:
         say(str(error))
         return 1
     finally:
+        over.set()
         shutil.rmtree(scratch, ignore_errors=True)
     sys.stdout.write(json.dumps(found) + "\n")
     return DIFFERENT if found["same"] is False else 0
