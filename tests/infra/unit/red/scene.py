@@ -1,0 +1,313 @@
+"""A production stack in memory: what was recorded of a live one, and what its insides answer.
+
+Everything is a plain value that a fault changes before the check runs.
+"""
+
+import base64
+import copy
+import json
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.infra.support import database_inside, foreign_pod, kafka_inside, stack_outputs, stranger
+from tests.infra.support.cluster_api import RefusedError, Thing
+from tests.infra.support.hosts import Host
+from tests.infra.support.kubernetes_live import KubernetesLive
+from tests.infra.support.live import CannotTellError, ImageFacts
+from tests.infra.support.stack_outputs import StackOutputs
+from tests.infra.unit.recorded_api import RecordedApi
+from tests.infra.unit.red.entry import HOST, OURS, Entry, Running, authority
+
+NAMESPACE = "workflow-rehearsal"
+RECORDING = Path(__file__).with_name("recording.json")
+GROUPS = {
+    "deployments": "/apis/apps/v1",
+    "statefulsets": "/apis/apps/v1",
+    "horizontalpodautoscalers": "/apis/autoscaling/v2",
+    "cronjobs": "/apis/batch/v1",
+    "jobs": "/apis/batch/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
+    "networkpolicies": "/apis/networking.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+    "roles": "/apis/rbac.authorization.k8s.io/v1",
+}
+CARRIERS = ("deployments", "statefulsets", "jobs", "cronjobs")
+LET_IN = {"let in": True, "standby": False}
+REFUSED_WRITE = "TopicAuthorizationFailedError"
+CAME_NOT_IN = "KafkaConnectionError"
+
+
+@cache
+def _recording() -> str:
+    return RECORDING.read_text(encoding="utf-8")
+
+
+def database_url(login: str, end: str = "workflow?sslmode=verify-full") -> str:
+    """The DATABASE_URL of a program with this login; the password is made up."""
+    return f"postgresql://{login}:made-up@postgres:5432/{end}"
+
+
+class Scene:
+    """One stack, as it should be."""
+
+    def __init__(self) -> None:
+        recorded = json.loads(_recording())
+        self.lists: dict[str, list[Thing]] = recorded["lists"]
+        self.single: dict[str, Thing] = recorded["objects"]
+        self.params: dict[str, Any] = {}
+        """With which parameters the check will run."""
+        self.constants: dict[str, Any] = {}
+        """Figures of the check's module that are smaller here, so that nobody waits."""
+        self.logs: dict[str, list[str]] = {}
+        self.admission = RefusedError(403, 'pods "planted" is forbidden: violates PodSecurity "restricted:latest"')
+        self.admits = False
+        self.strangers_log = dict.fromkeys(stranger.WAYS, f"{stranger.REFUSED}: it wants more")
+        self.images = {part: ImageFacts(90_000_000, "10001", {}, "[]") for part in self.inventory()}
+        self.with_token = {"postgres"}
+        self.processes = "python -m service api "
+        self.database_urls = {part: database_url(f"{part}_1") for part in ("api", "relay", "executor")}
+        topics = [self.environment("api")[f"KAFKA_{kind}_TOPIC"] for kind in ("EXECUTION", "CANCELLATION")]
+        outside = dict.fromkeys(
+            ("log in with a wrong password", "come without a login", "come in the clear"), CAME_NOT_IN
+        )
+        self.brokers = 3
+        self.copies = {topic: [[number, 3, 3] for number in range(6)] for topic in topics}
+        self.rights = {
+            "executor": {"write": REFUSED_WRITE, "read": "allowed", **outside},
+            "api": {"write": REFUSED_WRITE, "read": REFUSED_WRITE, **outside},
+        }
+        self.tries: dict[str, dict[str, Any]] = {
+            "as it is": LET_IN,
+            "read-only service": {"let in": True, "standby": True},
+            "in the clear": {"refused": "28000"},
+            "without a certificate": {"refused": "28000"},
+            "with a wrong password": {"refused": "28P01"},
+            "as the superuser": {"refused": "28000"},
+            "into another database": {"refused": "28000"},
+        }
+        self.answers: dict[str, str] = {
+            "pg_stat_ssl": "t|51",
+            "has_schema_privilege": "f|f|f|f|f",
+            "'SELECT'": "f",
+            "pg_stat_replication": "f|1\nt|1",
+            "pg_walfile_name": "00000002000000000000001A",
+            "pg_switch_wal": "0/1A0000F0",
+            "last_archived_wal >=": "t",
+            "last_failed_time": "f",
+        }
+        """What the database says to a query, by a word of it; the first word that fits counts."""
+        self.backups: list[dict[str, Any]] = [
+            {
+                "name": "workflow",
+                "backup": [{"label": "20261122-140800F", "type": "full", "error": False}],
+                "repo": [{"key": 1, "cipher": "aes-256-cbc"}],
+            }
+        ]
+        self.entry = Entry([each["metadata"]["name"] for each in self.pods("api")], self.write)
+        self.told: dict[str, Thing] | None = None
+        """An inventory that differs from what was recorded."""
+        self.urls: dict[str, str] = {}
+        """Addresses that differ from the entry's."""
+        self.running: Running | None = None
+
+    # ---- the objects ----
+    def objects(self, plural: str) -> list[Thing]:
+        """All of a kind in the namespace."""
+        return self.lists[f"{GROUPS.get(plural, '/api/v1')}/namespaces/{NAMESPACE}/{plural}"]
+
+    def object(self, plural: str, name: str) -> Thing:
+        """The one of that name."""
+        (found,) = [each for each in self.objects(plural) if each["metadata"]["name"] == name]
+        return found
+
+    def pods(self, part: str) -> list[Thing]:
+        """The pods of a part."""
+        return [each for each in self.objects("pods") if each["metadata"]["labels"]["workflow.part"] == part]
+
+    def container(self, part: str) -> Thing:
+        """The container of a part's first pod."""
+        found: Thing = self.pods(part)[0]["spec"]["containers"][0]
+        return found
+
+    def environment(self, part: str) -> dict[str, str]:
+        """The variables of a part's first pod."""
+        return {each["name"]: each["value"] for each in self.container(part)["env"]}
+
+    def set_variable(self, part: str, name: str, value: str) -> None:
+        """Another value for a variable of a part's first pod."""
+        (entry,) = [each for each in self.container(part)["env"] if each["name"] == name]
+        entry["value"] = value
+
+    def node(self) -> Thing:
+        """The first node."""
+        return self.lists["/api/v1/nodes"][0]
+
+    def write(self, pod: str, record: dict[str, Any]) -> None:
+        """A record in the log of a pod, or of the first one of a part."""
+        name = self.pods(pod)[0]["metadata"]["name"] if self.pods(pod) else pod
+        self.logs.setdefault(name, []).append(json.dumps(record))
+
+    # ---- what it tells of itself ----
+    def inventory(self) -> dict[str, Thing]:
+        """The inventory as the program exports it, told from what carries the parts."""
+        found = {}
+        for carrier in (each for plural in CARRIERS for each in self.objects(plural)):
+            labels, spec = carrier["metadata"]["labels"], carrier["spec"]
+            template = (spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec)["template"]["spec"]
+            (container,) = template["containers"]
+            found[labels["workflow.part"]] = {
+                "namespace": NAMESPACE,
+                "container": container["name"],
+                "image": container["image"],
+                "kind": labels["workflow.kind"],
+                "uid": 10001,
+                "replicas": spec.get("replicas", 1),
+                "ports": [port["containerPort"] for port in container.get("ports") or ()],
+                "object": carrier["metadata"]["name"],
+            }
+        return found
+
+    def outputs(self) -> StackOutputs:
+        """The outputs of the stack; the entry listens from now on."""
+        self.running = self.running or Running(self.entry)
+        here = f"https://{HOST}:{self.running.port}"
+        document: Thing = {
+            "urls": {"edge": here, "api": here, **self.urls},
+            "network": NAMESPACE,
+            "target": "kubernetes",
+            "adminUsername": "admin",
+            "adminPassword": "a-password-nobody-knows",
+            "inventory": self.told if self.told is not None else self.inventory(),
+            "authority": authority(OURS).certificate,
+        }
+        return stack_outputs.parse(document)
+
+    def tell(self) -> dict[str, Thing]:
+        """The inventory, to be changed."""
+        self.told = self.told or copy.deepcopy(self.inventory())
+        return self.told
+
+    def live(self, outputs: StackOutputs) -> "SceneLive":
+        """The stack behind the interface of the checks."""
+        assert self.running is not None
+        ports = [port for each in self.objects("services") for port in each["spec"]["ports"] if "nodePort" in port]
+        for port in ports:
+            port["nodePort"] = self.running.plain_port if port["port"] == 80 else self.running.port
+        return SceneLive(outputs, self)
+
+    def close(self) -> None:
+        """Ends what listens."""
+        if self.running is not None:
+            self.running.close()
+
+
+class SceneApi(RecordedApi):
+    """The cluster's API, with a place for a foreign pod."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.lists, scene.single)
+        self.scene = scene
+
+    def get(self, path: str) -> Thing:
+        if path.endswith("/pods/stranger"):
+            return {"status": {"phase": "Succeeded"}}
+        folder, _, name = path.rpartition("/")
+        url = self.scene.database_urls.get(name.removesuffix("-secrets"))
+        if folder.endswith("/secrets") and url:
+            return {"data": {"database_url": base64.b64encode(url.encode()).decode()}}
+        return super().get(path)
+
+    def items(self, path: str, selector: str = "") -> list[Thing]:
+        if path.endswith("/serviceaccounts"):
+            return [{"metadata": {"name": "default"}}]
+        return super().items(path, selector)
+
+    def create(self, path: str, body: Thing) -> Thing:
+        if "dryRun" in path:
+            if not self.scene.admits:
+                raise self.scene.admission
+            return body
+        assert path.startswith(foreign_pod.NAMESPACES), path
+        return body
+
+    def delete(self, path: str) -> None:
+        assert "/verify-foreign-" in path, path
+
+    def text(self, path: str) -> str:
+        pod = path.partition("/log")[0].rpartition("/")[2]
+        if pod == "stranger":
+            return json.dumps(self.scene.strangers_log)
+        return "".join(f"{line}\n" for line in self.scene.logs.get(pod, ()))
+
+
+class Inside:
+    """The inside of a part's container."""
+
+    def __init__(self, scene: Scene, part: str) -> None:
+        self.scene = scene
+        self.part = part
+
+    def check_output(self, command: str, *arguments: str) -> str:
+        if command.startswith("python -c"):
+            script, *words = arguments
+            return json.dumps(self._asked(script, *words))
+        if command.startswith("psql"):
+            query = arguments[-1]
+            return next(answer for word, answer in self.scene.answers.items() if word in query)
+        assert command.startswith("pgbackrest info"), command
+        return json.dumps(self.scene.backups)
+
+    def _asked(self, script: str, *words: str) -> Any:
+        if script == database_inside.SOURCE:
+            return self.scene.tries
+        assert script == kafka_inside.SOURCE
+        answers = {"state": {"brokers": self.scene.brokers}, "copies": self.scene.copies}
+        return answers.get(words[0]) or self.scene.rights[self.part]
+
+    def run(self, command: str, *arguments: str) -> Any:
+        if "/token" in command:
+            said, code = "", 0 if self.part in self.scene.with_token else 1
+        else:
+            assert "cmdline" in command, command
+            said, code = self.scene.processes, 0
+        return type("Result", (), {"rc": 0, "stdout": f"{said}@ended-with:{code}\n", "stderr": ""})
+
+    def file(self, path: str) -> Any:
+        raise NotImplementedError(path)
+
+    def user(self, name: str | None = None) -> Any:
+        raise NotImplementedError(name)
+
+
+class SceneLive(KubernetesLive):
+    """The real thing but for what needs a cluster: the inside of pods, ways to ports, the registry."""
+
+    def __init__(self, outputs: StackOutputs, scene: Scene) -> None:
+        super().__init__(outputs, SceneApi(scene))
+        self.scene = scene
+        self.insider = self.trust
+
+    def host(self, part: str, instance: str | None = None) -> Host:
+        return Inside(self.scene, part)
+
+    def url(self, part: str, instance: str | None = None) -> str:
+        assert self.scene.running is not None
+        return f"https://{HOST}:{self.scene.running.port}/@{instance or self.instances(part)[0]}"
+
+    def image(self, part: str) -> ImageFacts:
+        if part not in self.scene.images:
+            raise CannotTellError(f"nobody knows the image of {part}")
+        return self.scene.images[part]
+
+
+def hastily(check: Callable[[], Any], timeout: float, what: str = "the condition", interval: float = 0.1) -> Any:
+    """In the place of `waiting.eventually`: a few looks are enough where nothing changes by itself."""
+    for _ in range(3):
+        if answer := check():
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not come true")
