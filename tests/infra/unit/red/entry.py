@@ -10,6 +10,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -85,7 +86,9 @@ class Entry:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self.least_tls < ssl.TLSVersion.TLSv1_2:
             context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version, context.maximum_version = self.least_tls, self.most_tls
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version, context.maximum_version = self.least_tls, self.most_tls
         shown = identity(self.issuer, self.named, self.days)
         with TemporaryDirectory() as folder:
             file = Path(folder, "identity.pem")

@@ -113,6 +113,18 @@ def the_database_has_a_right_on_the_whole_cluster(scene: Scene) -> None:
     scene.object("rolebindings", "postgres")["roleRef"]["kind"] = "ClusterRole"
 
 
+@red(checks.test_no_part_may_do_more_with_the_clusters_api_than_is_named)
+def the_relay_has_a_right_on_the_whole_cluster(scene: Scene) -> None:
+    subject = {"kind": "ServiceAccount", "name": "relay", "namespace": NAMESPACE}
+    scene.bindings_of_the_cluster().append({"metadata": {"name": "view-all"}, "subjects": [subject]})
+
+
+@red(checks.test_no_part_may_do_more_with_the_clusters_api_than_is_named)
+def all_accounts_of_the_namespace_have_a_right_on_the_whole_cluster(scene: Scene) -> None:
+    subject = {"kind": "Group", "name": f"system:serviceaccounts:{NAMESPACE}"}
+    scene.bindings_of_the_cluster().append({"metadata": {"name": "view-all"}, "subjects": [subject]})
+
+
 @red(checks.test_the_namespace_has_a_quota_that_is_not_used_up)
 def the_quota_is_used_up(scene: Scene) -> None:
     status = scene.objects("resourcequotas")[0]["status"]

@@ -121,6 +121,12 @@ def recorded(api: ClusterApi, namespace: str) -> dict[str, Any]:
         for plural in plurals:
             path = f"{group}/namespaces/{namespace}/{plural}"
             lists[path] = [kept(plural, each) for each in api.items(path) if worth(plural, each)]
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    lists[bindings] = [
+        {"metadata": {"name": each["metadata"]["name"]}, **chosen(each, ("roleRef", "subjects"))}
+        for each in api.items(bindings)
+        if any(subject.get("namespace") == namespace for subject in each.get("subjects") or ())
+    ]
     found = api.get(f"/api/v1/namespaces/{namespace}")
     enforced = {name: value for name, value in found["metadata"]["labels"].items() if "pod-security" in name}
     objects: dict[str, Thing] = {

@@ -3,22 +3,16 @@
 Everything is a plain value that a fault changes before the check runs.
 """
 
-import base64
 import copy
 import json
-import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.infra.support import database_inside, foreign_pod, kafka_inside, stack_outputs, stranger
+from tests.infra.support import stack_outputs, stranger
 from tests.infra.support.cluster_api import RefusedError, Thing
-from tests.infra.support.hosts import Host
-from tests.infra.support.kubernetes_live import KubernetesLive
-from tests.infra.support.live import CannotTellError, ImageFacts
+from tests.infra.support.live import ImageFacts
 from tests.infra.support.stack_outputs import StackOutputs
-from tests.infra.unit.recorded_api import RecordedApi
 from tests.infra.unit.red.entry import HOST, OURS, Entry, Running, authority
 
 NAMESPACE = "workflow-rehearsal"
@@ -142,6 +136,10 @@ class Scene:
         (entry,) = [each for each in self.container(part)["env"] if each["name"] == name]
         entry["value"] = value
 
+    def bindings_of_the_cluster(self) -> list[Thing]:
+        """Rights on the whole cluster, as far as they are given to accounts of the namespace."""
+        return self.lists["/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"]
+
     def node(self) -> Thing:
         """The first node."""
         return self.lists["/api/v1/nodes"][0]
@@ -172,9 +170,8 @@ class Scene:
         return found
 
     def outputs(self) -> StackOutputs:
-        """The outputs of the stack; the entry listens from now on."""
-        self.running = self.running or Running(self.entry)
-        here = f"https://{HOST}:{self.running.port}"
+        """The outputs of the stack."""
+        here = f"https://{HOST}:{self.listening().port}"
         document: Thing = {
             "urls": {"edge": here, "api": here, **self.urls},
             "network": NAMESPACE,
@@ -191,123 +188,12 @@ class Scene:
         self.told = self.told or copy.deepcopy(self.inventory())
         return self.told
 
-    def live(self, outputs: StackOutputs) -> "SceneLive":
-        """The stack behind the interface of the checks."""
-        assert self.running is not None
-        ports = [port for each in self.objects("services") for port in each["spec"]["ports"] if "nodePort" in port]
-        for port in ports:
-            port["nodePort"] = self.running.plain_port if port["port"] == 80 else self.running.port
-        return SceneLive(outputs, self)
+    def listening(self) -> Running:
+        """The entry, which listens from now on."""
+        self.running = self.running or Running(self.entry)
+        return self.running
 
     def close(self) -> None:
         """Ends what listens."""
         if self.running is not None:
             self.running.close()
-
-
-class SceneApi(RecordedApi):
-    """The cluster's API, with a place for a foreign pod."""
-
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene.lists, scene.single)
-        self.scene = scene
-
-    def get(self, path: str) -> Thing:
-        if path.endswith("/pods/stranger"):
-            return {"status": {"phase": "Succeeded"}}
-        folder, _, name = path.rpartition("/")
-        url = self.scene.database_urls.get(name.removesuffix("-secrets"))
-        if folder.endswith("/secrets") and url:
-            return {"data": {"database_url": base64.b64encode(url.encode()).decode()}}
-        return super().get(path)
-
-    def items(self, path: str, selector: str = "") -> list[Thing]:
-        if path.endswith("/serviceaccounts"):
-            return [{"metadata": {"name": "default"}}]
-        return super().items(path, selector)
-
-    def create(self, path: str, body: Thing) -> Thing:
-        if "dryRun" in path:
-            if not self.scene.admits:
-                raise self.scene.admission
-            return body
-        assert path.startswith(foreign_pod.NAMESPACES), path
-        return body
-
-    def delete(self, path: str) -> None:
-        assert "/verify-foreign-" in path, path
-
-    def text(self, path: str) -> str:
-        pod = path.partition("/log")[0].rpartition("/")[2]
-        if pod == "stranger":
-            return json.dumps(self.scene.strangers_log)
-        return "".join(f"{line}\n" for line in self.scene.logs.get(pod, ()))
-
-
-class Inside:
-    """The inside of a part's container."""
-
-    def __init__(self, scene: Scene, part: str) -> None:
-        self.scene = scene
-        self.part = part
-
-    def check_output(self, command: str, *arguments: str) -> str:
-        if command.startswith("python -c"):
-            script, *words = arguments
-            return json.dumps(self._asked(script, *words))
-        if command.startswith("psql"):
-            query = arguments[-1]
-            return next(answer for word, answer in self.scene.answers.items() if word in query)
-        assert command.startswith("pgbackrest info"), command
-        return json.dumps(self.scene.backups)
-
-    def _asked(self, script: str, *words: str) -> Any:
-        if script == database_inside.SOURCE:
-            return self.scene.tries
-        assert script == kafka_inside.SOURCE
-        answers = {"state": {"brokers": self.scene.brokers}, "copies": self.scene.copies}
-        return answers.get(words[0]) or self.scene.rights[self.part]
-
-    def run(self, command: str, *arguments: str) -> Any:
-        if "/token" in command:
-            said, code = "", 0 if self.part in self.scene.with_token else 1
-        else:
-            assert "cmdline" in command, command
-            said, code = self.scene.processes, 0
-        return type("Result", (), {"rc": 0, "stdout": f"{said}@ended-with:{code}\n", "stderr": ""})
-
-    def file(self, path: str) -> Any:
-        raise NotImplementedError(path)
-
-    def user(self, name: str | None = None) -> Any:
-        raise NotImplementedError(name)
-
-
-class SceneLive(KubernetesLive):
-    """The real thing but for what needs a cluster: the inside of pods, ways to ports, the registry."""
-
-    def __init__(self, outputs: StackOutputs, scene: Scene) -> None:
-        super().__init__(outputs, SceneApi(scene))
-        self.scene = scene
-        self.insider = self.trust
-
-    def host(self, part: str, instance: str | None = None) -> Host:
-        return Inside(self.scene, part)
-
-    def url(self, part: str, instance: str | None = None) -> str:
-        assert self.scene.running is not None
-        return f"https://{HOST}:{self.scene.running.port}/@{instance or self.instances(part)[0]}"
-
-    def image(self, part: str) -> ImageFacts:
-        if part not in self.scene.images:
-            raise CannotTellError(f"nobody knows the image of {part}")
-        return self.scene.images[part]
-
-
-def hastily(check: Callable[[], Any], timeout: float, what: str = "the condition", interval: float = 0.1) -> Any:
-    """In the place of `waiting.eventually`: a few looks are enough where nothing changes by itself."""
-    for _ in range(3):
-        if answer := check():
-            return answer
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not come true")

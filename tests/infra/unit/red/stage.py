@@ -4,6 +4,7 @@ import ast
 import inspect
 import itertools
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +18,8 @@ import pytest
 
 from tests.infra.support import kubernetes_live
 from tests.infra.support.tls import server_context
-from tests.infra.unit.red.scene import Scene, hastily
+from tests.infra.unit.red.scene import Scene
+from tests.infra.unit.red.scene_live import SceneLive
 from tests.infra.verify import conftest
 
 Check = Callable[..., None]
@@ -55,6 +57,15 @@ class Reds:
         return planted
 
 
+def hastily(check: Callable[[], Any], timeout: float, what: str = "the condition", interval: float = 0.1) -> Any:
+    """In the place of `waiting.eventually`: a few looks are enough where nothing changes by itself."""
+    for _ in range(3):
+        if answer := check():
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not come true")
+
+
 class Fixtures:
     """The fixtures of a check: those of the live verification, on top of a scene."""
 
@@ -74,7 +85,7 @@ class Fixtures:
         if name == "outputs":
             return self._scene.outputs()
         if name == "live":
-            return self._leave.enter_context(closing(self._scene.live(self.get("outputs"))))
+            return self._leave.enter_context(closing(SceneLive(self.get("outputs"), self._scene)))
         definition = getattr(self._module, name, None) or getattr(conftest, name)
         made = self.call(definition.__wrapped__)
         if not isinstance(made, Iterator):

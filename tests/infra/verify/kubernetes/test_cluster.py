@@ -22,6 +22,7 @@ LEAST_CLUSTER = (1, 30)
 LEAST_API_REPLICAS = 3
 FORBIDDEN = 403
 RESTRICTED = "pod-security.kubernetes.io/enforce"
+ACCOUNTS = "system:serviceaccounts"
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 DISRUPTION, SCALING = "/apis/policy/v1", "/apis/autoscaling/v2"
 RIGHTS = "/apis/rbac.authorization.k8s.io/v1"
@@ -90,7 +91,7 @@ def test_only_parts_that_need_the_clusters_api_have_a_token_for_it(
 
 
 @pytest.mark.item("role-permissions-enforced")
-def test_no_part_may_do_more_with_the_clusters_api_than_is_named(live: KubernetesLive) -> None:
+def test_no_part_may_do_more_with_the_clusters_api_than_is_named(live: KubernetesLive, outputs: StackOutputs) -> None:
     for role in live.objects.items(RIGHTS, "roles"):
         for rule in role["rules"]:
             words = {*rule["verbs"], *rule.get("resources", ()), *rule.get("apiGroups", ())}
@@ -98,6 +99,10 @@ def test_no_part_may_do_more_with_the_clusters_api_than_is_named(live: Kubernete
             assert "secrets" not in words, f"{role['metadata']['name']} may read secrets"
     bound = live.objects.items(RIGHTS, "rolebindings")
     foreign = [each["metadata"]["name"] for each in bound if each["roleRef"]["kind"] != "Role"]
+    for each in live.api.items(f"{RIGHTS}/clusterrolebindings"):
+        given = {(subject.get("namespace"), subject["name"]) for subject in each.get("subjects") or ()}
+        if any(outputs.network == space or name == f"{ACCOUNTS}:{outputs.network}" for space, name in given):
+            foreign.append(each["metadata"]["name"])
     assert not foreign, f"rights on more than the namespace: {foreign}"
 
 
