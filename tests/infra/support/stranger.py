@@ -19,6 +19,8 @@ SECONDS = 5.0
 AWAY, REFUSED, LET_IN, UNKNOWN = "away", "refused", "let in", "unknown"
 API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 7, -1)
 METADATA = struct.pack(">ihhihi", 14, 3, 0, 7, -1, 0)
+BACKUP_ALIVE = b"\x84\x00"
+"""All that pgBackRest says, after its greeting, to somebody without a certificate: that it is there."""
 SSL_REQUEST = struct.pack(">ii", 8, 80877103)
 TLS_ALERT = 0x15
 
@@ -61,8 +63,29 @@ def http_verdict(answer: bytes) -> str:
     return f"{LET_IN}: status {status}" if 200 <= status < 300 else f"{REFUSED}: status {status}"
 
 
-def ask(host: str, port: int, question: bytes, verdict: Callable[[bytes], str], *before: bytes, tls: bool) -> str:
-    """Connects, sends, and judges the answer. `before` is said in the clear first, each answered by one byte."""
+def backup_verdict(answer: bytes) -> str:
+    """What pgBackRest's first answer means: who is trusted gets one to his command, even to one that is none."""
+    if answer == BACKUP_ALIVE:
+        return f"{REFUSED}: it only says that it is alive"
+    if b"access denied" in answer:
+        return f"{REFUSED}: access denied"
+    return f"{LET_IN}: it listens to commands ({answer[:40]!r})"
+
+
+def ask(
+    host: str,
+    port: int,
+    question: bytes,
+    verdict: Callable[[bytes], str],
+    *before: bytes,
+    tls: bool,
+    greets: bool = False,
+) -> str:
+    """Connects, sends, and judges the answer. `before` is said in the clear first, each answered by one byte.
+
+    A server that `greets` says something to everybody as soon as the connection is encrypted. With TLS 1.3 that comes
+    before it could refuse a certificate, so that only what follows tells.
+    """
     try:
         connection = socket.create_connection((host, port), timeout=SECONDS)
     except socket.gaierror as error:
@@ -76,6 +99,8 @@ def ask(host: str, port: int, question: bytes, verdict: Callable[[bytes], str], 
                 return f"{REFUSED}: it offers no TLS"
         if tls:
             connection = careless().wrap_socket(connection, server_hostname=host)
+        if greets and not connection.recv(4096):
+            return f"{REFUSED}: it hangs up"
         connection.sendall(question)
         answer = connection.recv(4096)
     except (OSError, ssl.SSLError) as error:
@@ -100,6 +125,7 @@ class Way:
     verdict: Callable[[bytes], str]
     tls: bool = True
     before: tuple[bytes, ...] = ()
+    greets: bool = False
 
 
 WAYS = {
@@ -110,6 +136,8 @@ WAYS = {
     "postgres as a replica": Way(
         "postgres", 5432, startup("replicator", "postgres"), postgres_verdict, before=(SSL_REQUEST,)
     ),
+    "the database's files": Way("postgres", 8432, page("/"), backup_verdict, greets=True),
+    "the backups": Way("backups", 8432, page("/"), backup_verdict, greets=True),
     "patroni's switches": Way("postgres", 8008, page("/config", "PATCH"), http_verdict),
     "kafka in the clear": Way("kafka", 9092, API_VERSIONS, kafka_verdict, tls=False),
     "kafka without a login": Way("kafka", 9092, METADATA, kafka_verdict),
@@ -128,7 +156,7 @@ def main(namespace: str, *names: str) -> None:
     for name in names:
         way = WAYS[name]
         host = f"{way.part}.{namespace}.svc.cluster.local"
-        found[name] = ask(host, way.port, way.question, way.verdict, *way.before, tls=way.tls)
+        found[name] = ask(host, way.port, way.question, way.verdict, *way.before, tls=way.tls, greets=way.greets)
     sys.stdout.write(json.dumps(found))
 
 

@@ -10,6 +10,7 @@ from tests.infra.support import stack_outputs
 from tests.infra.support.cluster_api import RefusedError, Thing
 from tests.infra.support.kubernetes_live import KubernetesLive
 from tests.infra.unit.cluster_samples import POD, changed
+from tests.infra.unit.recorded_api import RecordedApi
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -33,39 +34,9 @@ STATUS = {"observedGeneration": 3, "readyReplicas": 2, "updatedReplicas": 2}
 DEPLOYMENT: Thing = {"metadata": {"name": "api", "generation": 3}, "spec": {"replicas": 2}, "status": STATUS}
 
 
-class RecordedApi:
-    """Answers from what was recorded, and remembers what it was told to make."""
-
-    def __init__(self, lists: dict[str, list[Thing]], objects: dict[str, Thing] | None = None) -> None:
-        self.lists = lists
-        self.objects = objects or {}
-        self.asked: list[str] = []
-
-    def get(self, path: str) -> Thing:
-        if path not in self.objects:
-            raise RefusedError(404, "not found")
-        return self.objects[path]
-
-    def items(self, path: str, selector: str = "") -> list[Thing]:
-        self.asked.append(selector)
-        return self.lists.get(path, [])
-
-    def create(self, path: str, body: Thing) -> Thing:
-        raise RefusedError(403, f"{path} may not be made: {body}")
-
-    def delete(self, path: str) -> None:
-        raise RefusedError(403, path)
-
-    def text(self, path: str) -> str:
-        return f"log at {path}\n"
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def pod(name: str, **labels: str) -> dict[str, Any]:
     named = changed(POD, "metadata/name", name)
-    return changed(named, "metadata/labels", {"workflow.part": "api", **labels})
+    return changed(named, "metadata/labels", {"workflow.part": name.partition("-")[0], **labels})
 
 
 def live(*pods: Thing, objects: dict[str, Thing] | None = None) -> KubernetesLive:

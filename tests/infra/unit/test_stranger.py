@@ -1,12 +1,17 @@
 """What a stranger is told counts as refused or as let in, whichever it is."""
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from infra.certificates import issue, make_authority
 from tests.infra.support import stranger
 
 pytestmark = pytest.mark.ring("unit")
@@ -49,6 +54,18 @@ def test_a_page_lets_in_by_success_only(answer: bytes, verdict: str) -> None:
     assert stranger.http_verdict(answer).startswith(verdict)
 
 
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (b"\x88\x038:x\x18expected command message", "let in"),
+        (b"\x88\x038\xd2\x01x\raccess denied", "refused"),
+        (b"\x84\x00", "refused"),
+    ],
+)
+def test_a_keeper_of_backups_lets_in_by_listening_to_commands(answer: bytes, verdict: str) -> None:
+    assert stranger.backup_verdict(answer).startswith(verdict)
+
+
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
     """A port that somebody listens on."""
@@ -89,3 +106,47 @@ def test_where_nobody_listens_there_is_nothing(server: socket.socket) -> None:
     server.close()
     verdict = stranger.ask("127.0.0.1", port, b"let me in", stranger.postgres_verdict, tls=False)
     assert verdict.startswith(stranger.AWAY)
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> ssl.SSLContext:
+    """What a server shows; it trusts who its own authority vouches for."""
+    authority = make_authority("The authority of the tests", timedelta(days=2))
+    issued = issue(authority.certificate, authority.key, "backups", ["127.0.0.1"], timedelta(days=1))
+    file = tmp_path / "identity.pem"
+    file.write_text(issued.certificate + issued.key, encoding="utf-8")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    context.load_verify_locations(cadata=authority.certificate)
+    return context
+
+
+def keeping_backups(listening: socket.socket, context: ssl.SSLContext, answer: bytes) -> str:
+    def serve() -> None:
+        plain, _ = listening.accept()
+        with suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
+            connection.sendall(b'{"name":"pgBackRest"}\n')
+            connection.recv(100)
+            connection.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    port = int(listening.getsockname()[1])
+    return stranger.ask("127.0.0.1", port, b"a command", stranger.backup_verdict, tls=True, greets=True)
+
+
+def test_a_keeper_of_backups_that_serves_everybody_is_seen(server: socket.socket, identity: ssl.SSLContext) -> None:
+    assert keeping_backups(server, identity, b"at your service").startswith(stranger.LET_IN)
+
+
+def test_a_greeting_alone_lets_nobody_in(server: socket.socket, identity: ssl.SSLContext) -> None:
+    assert keeping_backups(server, identity, b"").startswith(stranger.REFUSED)
+    assert keeping_backups(server, identity, stranger.BACKUP_ALIVE).startswith(stranger.REFUSED)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_that_is_asked_for_is_a_refusal_before_and_after_the_handshake(
+    version: ssl.TLSVersion, server: socket.socket, identity: ssl.SSLContext
+) -> None:
+    identity.verify_mode = ssl.CERT_REQUIRED
+    identity.minimum_version = identity.maximum_version = version
+    assert keeping_backups(server, identity, b"at your service").startswith(stranger.REFUSED)

@@ -22,6 +22,7 @@ LEAST_CLUSTER = (1, 30)
 LEAST_API_REPLICAS = 3
 FORBIDDEN = 403
 RESTRICTED = "pod-security.kubernetes.io/enforce"
+ACCOUNTS = "system:serviceaccounts"
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 DISRUPTION, SCALING = "/apis/policy/v1", "/apis/autoscaling/v2"
 RIGHTS = "/apis/rbac.authorization.k8s.io/v1"
@@ -44,14 +45,16 @@ def test_every_node_is_ready_and_under_no_pressure(live: KubernetesLive) -> None
     assert nodes
     for node in nodes:
         conditions = {each["type"]: each["status"] for each in node["status"]["conditions"]}
-        assert conditions.pop("Ready") == "True", node["metadata"]["name"]
+        assert conditions.pop("Ready", None) == "True", node["metadata"]["name"]
         pressed = [kind for kind, status in conditions.items() if status == "True"]
         assert not pressed, f"{node['metadata']['name']}: {pressed}"
 
 
 @pytest.mark.item("log-rotation")
 def test_every_node_rotates_the_logs_of_its_containers(live: KubernetesLive) -> None:
-    for node in live.api.items("/api/v1/nodes"):
+    nodes = live.api.items("/api/v1/nodes")
+    assert nodes
+    for node in nodes:
         name = node["metadata"]["name"]
         try:
             config = live.api.get(f"/api/v1/nodes/{name}/proxy/configz")["kubeletconfig"]
@@ -88,7 +91,7 @@ def test_only_parts_that_need_the_clusters_api_have_a_token_for_it(
 
 
 @pytest.mark.item("role-permissions-enforced")
-def test_no_part_may_do_more_with_the_clusters_api_than_is_named(live: KubernetesLive) -> None:
+def test_no_part_may_do_more_with_the_clusters_api_than_is_named(live: KubernetesLive, outputs: StackOutputs) -> None:
     for role in live.objects.items(RIGHTS, "roles"):
         for rule in role["rules"]:
             words = {*rule["verbs"], *rule.get("resources", ()), *rule.get("apiGroups", ())}
@@ -96,6 +99,10 @@ def test_no_part_may_do_more_with_the_clusters_api_than_is_named(live: Kubernete
             assert "secrets" not in words, f"{role['metadata']['name']} may read secrets"
     bound = live.objects.items(RIGHTS, "rolebindings")
     foreign = [each["metadata"]["name"] for each in bound if each["roleRef"]["kind"] != "Role"]
+    for each in live.api.items(f"{RIGHTS}/clusterrolebindings"):
+        given = {(subject.get("namespace"), subject["name"]) for subject in each.get("subjects") or ()}
+        if any(outputs.network == space or name == f"{ACCOUNTS}:{outputs.network}" for space, name in given):
+            foreign.append(each["metadata"]["name"])
     assert not foreign, f"rights on more than the namespace: {foreign}"
 
 
@@ -197,4 +204,5 @@ def test_every_image_is_known_by_its_digest_in_its_registry(
 ) -> None:
     for part, deployed in outputs.inventory.items():
         assert "@sha256:" in deployed.image, f"{part} runs {deployed.image}, which may become another one"
+    for part in outputs.inventory:
         assert image_of(part).size, part

