@@ -7,7 +7,7 @@ from typing import Literal
 
 import pulumi
 
-from stacks.parts import HealthTiming, Resources
+from stacks.parts.common import HealthTiming, Resources
 
 CONFIG_FOLDER = "/config"
 """Where a program finds its config files. Read-only for the program."""

@@ -8,26 +8,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stacks import sizing
-from stacks.parts import (
-    Alerting,
-    Alertmanager,
-    Api,
-    Authentication,
-    DockerTarget,
-    Edge,
-    Executor,
-    Exporters,
-    Grafana,
-    Kafka,
-    KubernetesTarget,
-    Logging,
-    Name,
-    Part,
-    Pki,
-    Postgres,
-    Prometheus,
-    Relay,
-)
+from stacks.parts.common import Name, Part
+from stacks.parts.edge import Edge
+from stacks.parts.kafka import Kafka
+from stacks.parts.monitoring import Alerting, Alertmanager, Exporters, Grafana, Prometheus
+from stacks.parts.pki import Pki
+from stacks.parts.postgres import Postgres
+from stacks.parts.service import Api, Authentication, Executor, Logging, Relay
+from stacks.parts.targets import DockerTarget, KubernetesTarget
 
 PROJECT = "workflow-platform"
 """Name of the Pulumi project, and so the namespace of every config key."""

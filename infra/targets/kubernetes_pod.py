@@ -7,7 +7,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from infra.workload import CONFIG_FOLDER, Check, HttpCheck, Kind, TcpCheck, Workload
-from stacks.parts import HealthTiming, Resources
+from stacks.parts.common import HealthTiming, Resources
 
 FILES_VOLUME = "files"
 SCRATCH_MEBIBYTES = 64

@@ -12,7 +12,7 @@ from ops.kube import connect
 from ops.kube_objects import NAMESPACE
 from ops.kubeconfig import kubeconfig
 from stacks.model import Stack
-from stacks.parts import Resources
+from stacks.parts.common import Resources
 from stacks.sizing import Demand
 from tests.ops.fake_cluster import FakeCluster
 
