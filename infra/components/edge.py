@@ -62,7 +62,7 @@ class EdgeProxy(pulumi.ComponentResource):
 
     def _order(self, edge: Edge, target: Target) -> None:
         # Imported here: a stack on Docker must not pay a second for the SDK of a target it does not use.
-        from infra.targets.kubernetes import KubernetesTarget
+        from infra.targets.kubernetes.target import KubernetesTarget
 
         if not isinstance(target, KubernetesTarget):
             raise TypeError("cert-manager lives in a cluster, so the description must have been refused")
