@@ -3,12 +3,15 @@
 import base64
 from collections.abc import Iterable
 
+from ops.kube import Api, Thing
 from tests.infra.support import pod_facts
-from tests.infra.support.cluster_api import ClusterApi, RefusedError, Thing
 from tests.infra.support.pod_facts import Pod, Spec
 from tests.infra.support.stack_outputs import StackOutputs
 
 PART = "workflow.part"
+SILENCE_SECONDS = 30.0
+"""Between two pieces of a text."""
+
 CARRIERS = {
     "service": ("/apis/apps/v1", "deployments"),
     "stateful": ("/apis/apps/v1", "statefulsets"),
@@ -32,7 +35,7 @@ DESCRIBED = (
 class ClusterObjects:
     """Everything in the stack's namespace, read anew at each call."""
 
-    def __init__(self, api: ClusterApi, outputs: StackOutputs) -> None:
+    def __init__(self, api: Api, outputs: StackOutputs) -> None:
         self.api = api
         self.namespace = outputs.network
         self._inventory = outputs.inventory
@@ -47,12 +50,7 @@ class ClusterObjects:
 
     def find(self, group: str, plural: str, name: str) -> Thing | None:
         """One object of the namespace, or None."""
-        try:
-            return self.api.get(self.path(group, plural, name))
-        except RefusedError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self.api.find(self.path(group, plural, name))
 
     def carrier(self, part: str) -> Thing:
         """The Deployment, StatefulSet, Job or CronJob of a part."""
@@ -98,6 +96,11 @@ class ClusterObjects:
         for group, plural in DESCRIBED:
             for each in self.items(group, plural):
                 yield f"{plural} {each['metadata']['name']}", each
+
+
+def text(api: Api, path: str) -> str:
+    """A text of the cluster's API, for instance a pod's log. Raises ClusterRefusalError."""
+    return b"".join(api.lines(path, SILENCE_SECONDS)).decode(errors="replace")
 
 
 def told_by_pod(pods: Iterable[Pod], faults: Iterable[list[str]]) -> list[str]:
