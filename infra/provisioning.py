@@ -71,7 +71,7 @@ def _on_docker(stack: Stack, image: ImageSource, secrets: Secrets) -> Provisione
 
 def _on_kubernetes(stack: Stack, image: ImageSource, secrets: Secrets) -> Provisioned:
     # Imported here: a stack on Docker must not pay a second for the SDK of a target it does not use.
-    from infra.targets.kubernetes import KubernetesTarget
+    from infra.targets.kubernetes.target import KubernetesTarget
 
     target, trust = KubernetesTarget(stack), StackTrust(stack.name, stack.namespace, stack.pki)
     return _provisioned(

@@ -9,7 +9,7 @@ import pulumi
 
 from infra.pki import Certificate, CertificateAuthority
 from infra.workload import secret_path
-from stacks.parts import Pki
+from stacks.parts.pki import Pki
 
 CERTIFICATE_FILE, KEY_FILE, AUTHORITY_FILE = "tls.crt", "tls.key", "ca.crt"
 IDENTITY_FILES = frozenset({CERTIFICATE_FILE, KEY_FILE, AUTHORITY_FILE})

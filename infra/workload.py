@@ -7,7 +7,7 @@ from typing import Literal
 
 import pulumi
 
-from stacks.parts import HealthTiming, Resources
+from stacks.parts.common import HealthTiming, Resources
 
 CONFIG_FOLDER = "/config"
 """Where a program finds its config files. Read-only for the program."""
@@ -27,6 +27,8 @@ class Kind(StrEnum):
 
     SERVICE = "service"
     STATEFUL = "stateful"
+    DAEMON = "daemon"
+    """One on every machine, however many there are, so that `replicas` means nothing to it."""
     JOB = "job"
     """Runs once to its end; what comes after it waits for its success."""
     SCHEDULE = "schedule"

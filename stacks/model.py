@@ -8,26 +8,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stacks import sizing
-from stacks.parts import (
-    Alerting,
-    Alertmanager,
-    Api,
-    Authentication,
-    DockerTarget,
-    Edge,
-    Executor,
-    Exporters,
-    Grafana,
-    Kafka,
-    KubernetesTarget,
-    Logging,
-    Name,
-    Part,
-    Pki,
-    Postgres,
-    Prometheus,
-    Relay,
-)
+from stacks.parts.common import Name, Part
+from stacks.parts.edge import Edge
+from stacks.parts.kafka import Kafka
+from stacks.parts.monitoring import Alerting, Alertmanager, Exporters, Grafana, Prometheus
+from stacks.parts.pki import Pki
+from stacks.parts.postgres import Postgres
+from stacks.parts.service import Api, Authentication, Executor, Logging, Relay
+from stacks.parts.targets import DockerTarget, KubernetesTarget
 
 PROJECT = "workflow-platform"
 """Name of the Pulumi project, and so the namespace of every config key."""
@@ -124,7 +112,8 @@ class Stack(Part):
             sizing.Demand("prometheus", 1, self.prometheus.resources),
             sizing.Demand("alertmanager", 1, self.alertmanager.resources),
             sizing.Demand("grafana", 1, self.grafana.resources),
-            sizing.Demand("exporters", 2, self.exporters.resources),
+            sizing.Demand("node-exporter", self.kubernetes.nodes, self.exporters.resources, base=1),
+            sizing.Demand("postgres-exporter", 1, self.exporters.resources),
             *([sizing.Demand("edge", self.edge.replicas + 1, self.edge.resources)] if self.edge else []),
             sizing.JOBS,
         ]

@@ -6,7 +6,7 @@ workers means at most 60 connections an instance, not 240.
 
 from dataclasses import dataclass
 
-from stacks.parts import Autoscaling, Resources
+from stacks.parts.common import Autoscaling, Resources
 
 CONNECTIONS_RESERVED_FOR_OPERATORS = 5
 """Connections left for the superuser, migrations and a person with psql."""

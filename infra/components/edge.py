@@ -12,7 +12,7 @@ from infra.trust import AUTHORITY_FILE, CERTIFICATE_FILE, IDENTITY_FILES, KEY_FI
 from infra.workload import WORLD, Health, HttpCheck, Kind, Port, Workload, http_probe
 from stacks.errors import StackError
 from stacks.model import Stack
-from stacks.parts import Edge, EdgeCertificate
+from stacks.parts.edge import Edge, EdgeCertificate
 
 ORDERED_SECRET = "edge-public-certificate"  # noqa: S105 - a name
 """Where cert-manager puts the certificate it was asked for."""
@@ -62,7 +62,7 @@ class EdgeProxy(pulumi.ComponentResource):
 
     def _order(self, edge: Edge, target: Target) -> None:
         # Imported here: a stack on Docker must not pay a second for the SDK of a target it does not use.
-        from infra.targets.kubernetes import KubernetesTarget
+        from infra.targets.kubernetes.target import KubernetesTarget
 
         if not isinstance(target, KubernetesTarget):
             raise TypeError("cert-manager lives in a cluster, so the description must have been refused")

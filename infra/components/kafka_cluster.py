@@ -25,7 +25,7 @@ from infra.trust import Trust
 from infra.workload import CONFIG_FOLDER, DataVolume, Health, HttpCheck, Kind, Port, Readiness, TcpCheck, Workload
 from stacks.errors import StackError
 from stacks.model import Stack
-from stacks.parts import HealthTiming, Resources
+from stacks.parts.common import HealthTiming, Resources
 
 STOP_SECONDS = 30
 SYSTEM = "kafka"

@@ -27,7 +27,7 @@ from infra.targets import Target
 from infra.trust import IDENTITY_FILES, Trust
 from infra.workload import ApiAccess, DataVolume, Health, HttpCheck, Kind, Port, Readiness, Workload
 from stacks.model import Stack
-from stacks.parts import HealthTiming, Resources
+from stacks.parts.common import HealthTiming, Resources
 
 PROGRAMS = ("api", "relay", "executor", "migrations", "monitoring")
 """Who has a login of its own, with the rights of its group role."""

@@ -11,7 +11,8 @@ from infra.targets import Target
 from infra.trust import IDENTITY_FILES, Trust
 from infra.workload import Autoscale, Health, HttpCheck, Kind, Port, Readiness, Workload, secret_path
 from stacks.model import Stack
-from stacks.parts import Autoscaling, HealthTiming, Pool, Resources
+from stacks.parts.common import Autoscaling, HealthTiming, Resources
+from stacks.parts.service import Pool
 
 WORKER_PORT = 8001
 """Where relay and executor tell their health and figures."""

@@ -5,7 +5,7 @@ import pulumi
 from infra.monitoring import web_config
 from infra.trust import IDENTITY_FILES, Trust
 from infra.workload import Health, TcpCheck, http_probe
-from stacks.parts import HealthTiming
+from stacks.parts.common import HealthTiming
 
 REREAD = IDENTITY_FILES | {web_config.FILE}
 """Files that these programs read again for each connection."""

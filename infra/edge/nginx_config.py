@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stacks.parts import Edge
+from stacks.parts.edge import Edge
 
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 HTTPS_PORT, HTTP_PORT, HEALTH_PORT = 8443, 8080, 8081

@@ -21,7 +21,7 @@ from infra.postgres.names import (
     SUPERUSER,
 )
 from infra.postgres.settings import stack_settings
-from stacks.parts import Postgres
+from stacks.parts.postgres import Postgres
 
 SCOPE = "workflow-platform"
 SCOPE_LABEL = "app.kubernetes.io/part-of"

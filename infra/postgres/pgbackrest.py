@@ -19,7 +19,7 @@ from infra.postgres.names import (
     SUPERUSER,
 )
 from infra.workload import CONFIG_FOLDER, SECRETS_FOLDER
-from stacks.parts import Backup
+from stacks.parts.postgres import Backup
 
 CONFIG_FILE = "pgbackrest.conf"
 PASSPHRASE_FILE = "repository.conf"  # noqa: S105 - the name of a file

@@ -1,6 +1,6 @@
 """Server settings that the stack decides, the same for a single server and for every member of a cluster."""
 
-from stacks.parts import Postgres
+from stacks.parts.postgres import Postgres
 
 
 def stack_settings(postgres: Postgres) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pulumi_docker as docker
 from infra.endpoints import Placed
 from infra.workload import CONFIG_FOLDER, Kind, Workload
 from stacks.model import Stack
-from stacks.parts import HealthTiming
+from stacks.parts.common import HealthTiming
 
 UPLOADED = "/uploaded"
 """Where files land in the container that fills a config volume."""

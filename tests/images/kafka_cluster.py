@@ -23,7 +23,9 @@ from infra.endpoints import Login
 from infra.trust import part_names
 from infra.workload import secret_path
 from stacks.model import Stack
-from stacks.parts import Kafka, KubernetesTarget, Postgres
+from stacks.parts.kafka import Kafka
+from stacks.parts.postgres import Postgres
+from stacks.parts.targets import KubernetesTarget
 from tests.images.containers import Engine, logs, run, wait_stopped, wait_until
 
 NAMESPACE = "test"

@@ -30,7 +30,7 @@ from infra.postgres.names import (
 from infra.postgres.patroni import patroni_config
 from infra.postgres.pgbackrest import member_config, passphrase_file, repository_config
 from infra.trust import part_names
-from stacks.parts import Postgres
+from stacks.parts.postgres import Postgres
 from tests.images.containers import Engine, archive, engine, run, wait_until
 
 NAMESPACE = "test"

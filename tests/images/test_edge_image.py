@@ -14,7 +14,7 @@ import pytest
 from docker.models.containers import Container
 
 from infra.edge.nginx_config import render
-from stacks.parts import Edge, EdgeLimits
+from stacks.parts.edge import Edge, EdgeLimits
 from tests.certificates import Authority, Identity, serial_of
 from tests.images.containers import Engine, archive, logs, wait_until
 

@@ -56,6 +56,7 @@ class FakeCluster:
         return copy.deepcopy(found if not metadata_only else [{"metadata": each["metadata"]} for each in found])
 
     def create(self, path: str, body: Thing) -> Thing:
+        self._refuse(path)
         name = body["metadata"].get("name") or f"{body['metadata']['generateName']}abcde"
         labels = dict(body["metadata"].get("labels") or {})
         self.done.append(("create", name))

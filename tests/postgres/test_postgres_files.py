@@ -9,7 +9,7 @@ from infra.postgres.access import client_rules, identity_rules
 from infra.postgres.names import member_hosts
 from infra.postgres.patroni import patroni_config, shared_settings
 from infra.postgres.pgbackrest import member_config, passphrase_file, repository_config
-from stacks.parts import Backup, Postgres
+from stacks.parts.postgres import Backup, Postgres
 
 pytestmark = pytest.mark.ring("unit")
 

@@ -10,7 +10,7 @@ from infra.trust import IDENTITY_FILES
 from stacks.errors import StackError
 from stacks.load import load_stack
 from stacks.model import Stack
-from stacks.parts import Edge, EdgeCertificate
+from stacks.parts.edge import Edge, EdgeCertificate
 from tests.program.conftest import Deploy, Engine
 
 pytestmark = pytest.mark.ring("unit")

@@ -10,7 +10,7 @@ from infra.endpoints import KafkaEndpoint, Login
 from service.platform.settings import Settings
 from stacks.load import load_stack
 from stacks.model import Stack
-from stacks.parts import Pool
+from stacks.parts.service import Pool
 from tests.program.conftest import CONTAINER, Deploy
 
 pytestmark = pytest.mark.ring("unit")

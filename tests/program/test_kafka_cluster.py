@@ -15,7 +15,8 @@ from service.kafka_access.changes import rules_of
 from service.kafka_access.plan import AccessPlan
 from stacks.load import load_stack
 from stacks.model import Stack
-from stacks.parts import ExternalKafka, Kafka, Resources
+from stacks.parts.common import Resources
+from stacks.parts.kafka import ExternalKafka, Kafka
 from tests.program.conftest import Deploy, Engine
 
 pytestmark = pytest.mark.ring("unit")

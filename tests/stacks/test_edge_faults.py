@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stacks.model import Stack
-from stacks.parts import Edge
+from stacks.parts.edge import Edge
 
 pytestmark = pytest.mark.ring("unit")
 

@@ -3,14 +3,18 @@
 import base64
 from collections.abc import Iterable
 
+from ops.kube import Api, Thing
 from tests.infra.support import pod_facts
-from tests.infra.support.cluster_api import ClusterApi, RefusedError, Thing
 from tests.infra.support.pod_facts import Pod, Spec
 from tests.infra.support.stack_outputs import StackOutputs
 
 PART = "workflow.part"
+SILENCE_SECONDS = 30.0
+"""Between two pieces of a text."""
+
 CARRIERS = {
     "service": ("/apis/apps/v1", "deployments"),
+    "daemon": ("/apis/apps/v1", "daemonsets"),
     "stateful": ("/apis/apps/v1", "statefulsets"),
     "job": ("/apis/batch/v1", "jobs"),
     "schedule": ("/apis/batch/v1", "cronjobs"),
@@ -32,7 +36,7 @@ DESCRIBED = (
 class ClusterObjects:
     """Everything in the stack's namespace, read anew at each call."""
 
-    def __init__(self, api: ClusterApi, outputs: StackOutputs) -> None:
+    def __init__(self, api: Api, outputs: StackOutputs) -> None:
         self.api = api
         self.namespace = outputs.network
         self._inventory = outputs.inventory
@@ -47,15 +51,10 @@ class ClusterObjects:
 
     def find(self, group: str, plural: str, name: str) -> Thing | None:
         """One object of the namespace, or None."""
-        try:
-            return self.api.get(self.path(group, plural, name))
-        except RefusedError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self.api.find(self.path(group, plural, name))
 
     def carrier(self, part: str) -> Thing:
-        """The Deployment, StatefulSet, Job or CronJob of a part."""
+        """The Deployment, DaemonSet, StatefulSet, Job or CronJob of a part."""
         deployed = self._inventory[part]
         return self.api.get(self.path(*CARRIERS[deployed.kind], deployed.object))
 
@@ -100,9 +99,25 @@ class ClusterObjects:
                 yield f"{plural} {each['metadata']['name']}", each
 
 
+def text(api: Api, path: str) -> str:
+    """A text of the cluster's API, for instance a pod's log. Raises ClusterRefusalError."""
+    return b"".join(api.lines(path, SILENCE_SECONDS)).decode(errors="replace")
+
+
 def told_by_pod(pods: Iterable[Pod], faults: Iterable[list[str]]) -> list[str]:
     """Faults of several pods, each with its pod's name."""
     return [f"{pod['metadata']['name']}: {fault}" for pod, found in zip(pods, faults, strict=True) for fault in found]
+
+
+def replica_numbers(carrier: Thing) -> tuple[int, int, int]:
+    """How many replicas there should be, how many are ready, and how many are as described."""
+    status = carrier.get("status") or {}
+    if "desiredNumberScheduled" in status:  # a daemon's controller says how many nodes want one
+        names = ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled")
+        wanted, ready, updated = (int(status.get(name) or 0) for name in names)
+        return wanted, ready, updated
+    wanted = int(carrier["spec"].get("replicas", 1))
+    return wanted, int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0)
 
 
 def container_id(pod: Pod) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.infra.support.cluster_api import ClusterApi
+from ops.kube import Api
+from tests.infra.support.cluster_objects import text
 from tests.infra.support.waiting import NotYet, eventually
 
 NAMESPACES = "/api/v1/namespaces"
@@ -47,7 +48,7 @@ def manifest(name: str, image: str, command: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def foreign_namespace(api: ClusterApi) -> Iterator[str]:
+def foreign_namespace(api: Api) -> Iterator[str]:
     """A namespace that is no stack's, deleted at the end whatever happened."""
     name = f"verify-foreign-{secrets.token_hex(4)}"
     api.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -57,7 +58,7 @@ def foreign_namespace(api: ClusterApi) -> Iterator[str]:
         api.delete(f"{NAMESPACES}/{name}")
 
 
-def run(api: ClusterApi, image: str, command: Sequence[str]) -> str:
+def run(api: Api, image: str, command: Sequence[str]) -> str:
     """Runs a command in such a pod and returns what it wrote. AssertionError when it does not end well."""
     with foreign_namespace(api) as namespace:
         # Only then does a pod find the account that it must have, even without its token.
@@ -71,6 +72,6 @@ def run(api: ClusterApi, image: str, command: Sequence[str]) -> str:
             return phase if phase in ENDED else NotYet(f"it is {phase}")
 
         phase = eventually(ended, LONGEST, "the foreign pod's end", interval=0.5)
-        said = api.text(f"{path}/log")
+        said = text(api, f"{path}/log")
     assert phase == "Succeeded", f"the foreign pod {phase.lower()}: {said[-500:]}"
     return said

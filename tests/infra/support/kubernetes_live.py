@@ -9,9 +9,18 @@ from functools import cached_property
 import httpx
 import testinfra
 
+from ops.home import Home
+from ops.kube import Api, ClusterRefusalError, connect
 from tests.infra.support import pod_facts, registry
-from tests.infra.support.cluster_api import ClusterApi, KubeconfigApi, RefusedError
-from tests.infra.support.cluster_objects import ClusterObjects, container_id, image_digest, main_port, told_by_pod
+from tests.infra.support.cluster_objects import (
+    ClusterObjects,
+    container_id,
+    image_digest,
+    main_port,
+    replica_numbers,
+    text,
+    told_by_pod,
+)
 from tests.infra.support.hosts import Host
 from tests.infra.support.live import ImageFacts, Limits
 from tests.infra.support.port_forward import PortForwards, put_on_path
@@ -32,9 +41,9 @@ class KubernetesLive:
 
     target = "kubernetes"
 
-    def __init__(self, outputs: StackOutputs, api: ClusterApi | None = None) -> None:
+    def __init__(self, outputs: StackOutputs, api: Api | None = None) -> None:
         self._outputs = outputs
-        self.api = api or KubeconfigApi(outputs.context)
+        self.api = api or connect(Home.of(), outputs.context)
         self.objects = ClusterObjects(self.api, outputs)
         self.trust: ssl.SSLContext = server_context(outputs.authority)
         self._hosts: dict[str, Host] = {}
@@ -95,7 +104,7 @@ class KubernetesLive:
     def _log(self, pod: str, container: str, previous: bool = False) -> str:
         path = self.objects.path("/api/v1", "pods", pod)
         query = f"container={container}&tailLines={LONGEST_LOG}" + ("&previous=true" if previous else "")
-        return self.api.text(f"{path}/log?{query}")
+        return text(self.api, f"{path}/log?{query}")
 
     def logs(self) -> dict[str, str]:
         found = {}
@@ -108,7 +117,7 @@ class KubernetesLive:
                 if each.get("restartCount"):
                     try:
                         found[f"{name} before its restart"] = self._log(name, each["name"], previous=True)
-                    except RefusedError:
+                    except ClusterRefusalError:
                         continue  # The node has thrown the ended container away, with its log.
         return found
 
@@ -170,9 +179,9 @@ class KubernetesLive:
         def ask() -> bool | NotYet:
             try:
                 self.api.create(f"{self.objects.path('/api/v1', 'pods', pod)}/eviction", body)
-            except RefusedError as error:
+            except ClusterRefusalError as error:
                 if error.status == BUSY:
-                    return NotYet(error.said)
+                    return NotYet(error)
                 raise
             return True
 
@@ -229,10 +238,10 @@ class KubernetesLive:
 
     def _replica_faults(self, part: str) -> list[str]:
         carrier = self.objects.carrier(part)
-        wanted, status = int(carrier["spec"].get("replicas", 1)), carrier.get("status") or {}
+        status = carrier.get("status") or {}
         if status.get("observedGeneration") != carrier["metadata"].get("generation"):
             return ["its last change has not been taken up yet"]
-        ready, updated = status.get("readyReplicas") or 0, status.get("updatedReplicas") or 0
+        wanted, ready, updated = replica_numbers(carrier)
         faults = [] if ready >= wanted else [f"{ready} of {wanted} replicas are ready"]
         return faults if updated >= wanted else [*faults, f"{updated} of {wanted} replicas are as described"]
 

@@ -7,7 +7,7 @@ import pytest
 from infra.edge.nginx_config import render
 from service.platform.drain import DRAIN_SECONDS
 from stacks.model import EDGE_KEEPS_SECONDS
-from stacks.parts import Edge, EdgeLimits
+from stacks.parts.edge import Edge, EdgeLimits
 
 pytestmark = pytest.mark.ring("unit")
 

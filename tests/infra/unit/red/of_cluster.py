@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from tests.infra.support.cluster_api import RefusedError, Thing
-from tests.infra.unit.red.scene import NAMESPACE, Scene
+from ops.kube import Thing
+from tests.infra.unit.red.scene import NAMESPACE, Scene, refusal
 from tests.infra.unit.red.stage import Reds
 from tests.infra.verify.kubernetes import test_cluster as checks
 
@@ -75,12 +75,12 @@ def a_privileged_pod_is_let_in(scene: Scene) -> None:
 
 @red(checks.test_the_namespace_refuses_a_pod_with_more_privilege_than_it_needs)
 def the_pod_is_refused_for_its_form(scene: Scene) -> None:
-    scene.admission = RefusedError(422, "PodSecurity was not even asked")
+    scene.admission = refusal(422, "PodSecurity was not even asked")
 
 
 @red(checks.test_the_namespace_refuses_a_pod_with_more_privilege_than_it_needs)
 def the_pod_is_refused_for_the_quota(scene: Scene) -> None:
-    scene.admission = RefusedError(403, 'pods "planted" is forbidden: exceeded quota')
+    scene.admission = refusal(403, 'pods "planted" is forbidden: exceeded quota')
 
 
 @red(checks.test_only_parts_that_need_the_clusters_api_have_a_token_for_it)

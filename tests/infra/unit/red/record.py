@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from tests.infra.support.cluster_api import ClusterApi, KubeconfigApi, Thing
+from ops.home import Home
+from ops.kube import Api, Thing, connect
 from tests.infra.support.cluster_objects import PART
 
 CONTAINER = ("name", "image", "env", "ports", "livenessProbe", "readinessProbe")
@@ -114,7 +115,7 @@ def node(document: Thing) -> Thing:
     return {"metadata": {"name": document["metadata"]["name"]}, "status": status}
 
 
-def recorded(api: ClusterApi, namespace: str) -> dict[str, Any]:
+def recorded(api: Api, namespace: str) -> dict[str, Any]:
     """Lists and single objects by the API's paths."""
     lists: dict[str, list[Thing]] = {"/api/v1/nodes": [node(each) for each in api.items("/api/v1/nodes")]}
     for group, plurals in LISTS.items():
@@ -152,4 +153,4 @@ def written(recording: Thing) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(written(recorded(KubeconfigApi(), sys.argv[1])))
+    sys.stdout.write(written(recorded(connect(Home.of(), None), sys.argv[1])))

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ops.kube import ClusterRefusalError, Thing
 from tests.infra.support import stack_outputs, stranger
-from tests.infra.support.cluster_api import RefusedError, Thing
 from tests.infra.support.live import ImageFacts
 from tests.infra.support.stack_outputs import StackOutputs
 from tests.infra.unit.red.entry import HOST, OURS, Entry, Running, authority
@@ -40,6 +40,11 @@ def _recording() -> str:
     return RECORDING.read_text(encoding="utf-8")
 
 
+def refusal(status: int, said: str) -> ClusterRefusalError:
+    """What the cluster's API answers when it says no."""
+    return ClusterRefusalError(said, "-", status)
+
+
 def database_url(login: str, end: str = "workflow?sslmode=verify-full") -> str:
     """The DATABASE_URL of a program with this login; the password is made up."""
     return f"postgresql://{login}:made-up@postgres:5432/{end}"
@@ -57,7 +62,7 @@ class Scene:
         self.constants: dict[str, Any] = {}
         """Figures of the check's module that are smaller here, so that nobody waits."""
         self.logs: dict[str, list[str]] = {}
-        self.admission = RefusedError(403, 'pods "planted" is forbidden: violates PodSecurity "restricted:latest"')
+        self.admission = refusal(403, 'pods "planted" is forbidden: violates PodSecurity "restricted:latest"')
         self.admits = False
         self.strangers_log = dict.fromkeys(stranger.WAYS, f"{stranger.REFUSED}: it wants more")
         self.images = {part: ImageFacts(90_000_000, "10001", {}, "[]") for part in self.inventory()}

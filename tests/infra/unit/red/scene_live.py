@@ -2,39 +2,43 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from ops.kube import Thing
 from tests.infra.support import database_inside, foreign_pod, kafka_inside
-from tests.infra.support.cluster_api import Thing
 from tests.infra.support.hosts import Host
 from tests.infra.support.kubernetes_live import KubernetesLive
 from tests.infra.support.live import CannotTellError, ImageFacts
 from tests.infra.support.stack_outputs import StackOutputs
-from tests.infra.unit.recorded_api import RecordedApi
 from tests.infra.unit.red.entry import HOST
 from tests.infra.unit.red.scene import Scene
+from tests.ops.fake_cluster import FakeCluster
 
 
-class SceneApi(RecordedApi):
+class SceneApi(FakeCluster):
     """The cluster's API, with a place for a foreign pod."""
 
     def __init__(self, scene: Scene) -> None:
-        super().__init__(scene.lists, scene.single)
+        super().__init__()
+        self.objects = scene.lists
         self.scene = scene
 
     def get(self, path: str) -> Thing:
         if path.endswith("/pods/stranger"):
             return {"status": {"phase": "Succeeded"}}
+        if path in self.scene.single:
+            return self.scene.single[path]
         folder, _, name = path.rpartition("/")
         url = self.scene.database_urls.get(name.removesuffix("-secrets"))
         if folder.endswith("/secrets") and url:
             return {"data": {"database_url": base64.b64encode(url.encode()).decode()}}
         return super().get(path)
 
-    def items(self, path: str, selector: str = "") -> list[Thing]:
+    def items(self, path: str, selector: str = "", metadata_only: bool = False) -> list[Thing]:
         if path.endswith("/serviceaccounts"):
             return [{"metadata": {"name": "default"}}]
-        return super().items(path, selector)
+        return super().items(path, selector, metadata_only)
 
     def create(self, path: str, body: Thing) -> Thing:
         if "dryRun" in path:
@@ -47,11 +51,10 @@ class SceneApi(RecordedApi):
     def delete(self, path: str) -> None:
         assert "/verify-foreign-" in path, path
 
-    def text(self, path: str) -> str:
+    def lines(self, path: str, seconds: float | None = None) -> Iterator[bytes]:
         pod = path.partition("/log")[0].rpartition("/")[2]
-        if pod == "stranger":
-            return json.dumps(self.scene.strangers_log)
-        return "".join(f"{line}\n" for line in self.scene.logs.get(pod, ()))
+        said = [json.dumps(self.scene.strangers_log)] if pod == "stranger" else self.scene.logs.get(pod, ())
+        yield from (f"{line}\n".encode() for line in said)
 
 
 class Inside:

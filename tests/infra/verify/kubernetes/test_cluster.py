@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ops.kube import ClusterRefusalError, Thing
 from tests.infra.support import pod_facts
-from tests.infra.support.cluster_api import RefusedError, Thing
 from tests.infra.support.inside import Said
 from tests.infra.support.kubernetes_live import KubernetesLive
 from tests.infra.support.live import ImageFacts
@@ -58,7 +58,7 @@ def test_every_node_rotates_the_logs_of_its_containers(live: KubernetesLive) -> 
         name = node["metadata"]["name"]
         try:
             config = live.api.get(f"/api/v1/nodes/{name}/proxy/configz")["kubeletconfig"]
-        except RefusedError as error:
+        except ClusterRefusalError as error:
             pytest.skip(f"the settings of node {name} may not be read: {error}")
         assert pod_facts.amount(config["containerLogMaxSize"]) > 0, name
         assert int(config["containerLogMaxFiles"]) >= 2, name
@@ -72,10 +72,10 @@ def test_the_namespace_refuses_a_pod_with_more_privilege_than_it_needs(
     assert namespace["metadata"]["labels"].get(RESTRICTED) == "restricted"
     container = {"name": "planted", "image": outputs.inventory["api"].image, "securityContext": {"privileged": True}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "planted"}, "spec": {"containers": [container]}}
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ClusterRefusalError) as refused:
         live.api.create(f"{live.objects.path('/api/v1', 'pods')}?dryRun=All", pod)
     assert refused.value.status == FORBIDDEN
-    assert "PodSecurity" in refused.value.said
+    assert "PodSecurity" in refused.value.reason
 
 
 @pytest.mark.item("container-hardening")

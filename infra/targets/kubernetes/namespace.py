@@ -8,7 +8,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 from pulumi_kubernetes.scheduling import v1 as scheduling
 
-from infra.targets.kubernetes_pod import cpu
+from infra.targets.kubernetes.pod import cpu
 from stacks.model import Stack
 
 POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")} | {

@@ -1,15 +1,11 @@
 """Who may reach a workload and how: its services and its network policies."""
 
-from collections.abc import Mapping
-
-import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 
-from infra.workload import WORLD, Port, Workload, nodes_service
-
-PART_LABEL = "workflow.part"
+from infra.targets.kubernetes.objects import PART_LABEL, Objects
+from infra.workload import WORLD, Port, nodes_service
 
 NOT_AWAITED = {"pulumi.com/skipAwait": "true"}
 """A service has nothing to wait for that its program's own wait does not see. Waiting here as well would fill all of
@@ -19,10 +15,9 @@ PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/
 """What is not the outside: a program that may call out still reaches nothing else of the cluster or its network."""
 
 
-def services(
-    workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
-) -> list[core.Service]:
+def services(objects: Objects) -> list[core.Service]:
     """One service for each name of the workload, and the headless one that gives the addresses of its replicas."""
+    workload = objects.workload
     if not workload.ports:
         return []
     made = []
@@ -30,33 +25,30 @@ def services(
         published = workload.exposure is not None and name == workload.part
         spec = core.ServiceSpecArgs(
             type=workload.exposure if published else "ClusterIP",
-            selector={**selector, **more},
+            selector={**objects.selector, **more},
             ports=[
                 _service_port(port, published and workload.exposure == "NodePort")
                 for port in workload.ports
                 if not published or port.published
             ],
         )
-        made.append(core.Service(name, metadata=_named(name, labels), spec=spec, opts=opts))
-    return [*made, _headless(workload, labels, selector, opts)]
+        made.append(_service(objects, name, spec))
+    return [*made, _headless(objects)]
 
 
-def _headless(
-    workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
-) -> core.Service:
-    name = nodes_service(workload.part)
+def _headless(objects: Objects) -> core.Service:
     spec = core.ServiceSpecArgs(
         cluster_ip="None",
-        selector=dict(selector),
+        selector=objects.selector,
         # Replicas must find one another before they are ready, and figures are collected of those that are not, too.
         publish_not_ready_addresses=True,
-        ports=[_service_port(port, False) for port in workload.ports],
+        ports=[_service_port(port, False) for port in objects.workload.ports],
     )
-    return core.Service(name, metadata=_named(name, labels), spec=spec, opts=opts)
+    return _service(objects, nodes_service(objects.workload.part), spec)
 
 
-def _named(name: str, labels: Mapping[str, str]) -> meta.ObjectMetaArgs:
-    return meta.ObjectMetaArgs(name=name, labels=dict(labels), annotations=dict(NOT_AWAITED))
+def _service(objects: Objects, name: str, spec: core.ServiceSpecArgs) -> core.Service:
+    return core.Service(name, metadata=objects.metadata(name, NOT_AWAITED), spec=spec, opts=objects.opts)
 
 
 def _service_port(port: Port, on_nodes: bool) -> core.ServicePortArgs:
@@ -69,16 +61,14 @@ def _service_port(port: Port, on_nodes: bool) -> core.ServicePortArgs:
     )
 
 
-def policies(
-    workload: Workload, labels: Mapping[str, str], selector: Mapping[str, str], opts: pulumi.ResourceOptions
-) -> list[networking.NetworkPolicy]:
+def policies(objects: Objects) -> list[networking.NetworkPolicy]:
     """Both directions of every declared way: what may come in here, and that its peers may go out to here."""
-    own = meta.LabelSelectorArgs(match_labels=dict(selector))
+    workload, own = objects.workload, objects.pods
     made = []
 
     def register(name: str, spec: networking.NetworkPolicySpecArgs) -> None:
-        data = meta.ObjectMetaArgs(name=name, labels=dict(labels))
-        made.append(networking.NetworkPolicy(f"policy-{name}", metadata=data, spec=spec, opts=opts))
+        data = objects.metadata(name)
+        made.append(networking.NetworkPolicy(f"policy-{name}", metadata=data, spec=spec, opts=objects.opts))
 
     reached = [port for port in workload.ports if port.peers]
     if reached:

@@ -1,0 +1,1 @@
+"""The target Kubernetes: workloads as the objects of a namespace."""

@@ -1,0 +1,1 @@
+"""The parts of a stack's description, by subject."""
