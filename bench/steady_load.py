@@ -28,6 +28,7 @@ import httpx
 
 from bench.run_latency import FINAL, BenchError, percentile, read_secret
 
+REQUESTS_PER_SECOND, RUNS_PER_SECOND = 50.0, 20.0
 REQUEST_SECONDS = 20.0
 LOOKUPS_AT_ONCE = 16
 CONNECTIONS = 64
@@ -67,14 +68,15 @@ class SteadyLoad:
         headers: dict[str, str],
         ca: str | None = None,
         prefix: str = "/api/v1",
-        reads_per_second: float = 50.0,
-        runs_per_second: float = 20.0,
+        requests_per_second: float = REQUESTS_PER_SECOND,
+        runs_per_second: float = RUNS_PER_SECOND,
     ) -> None:
-        """`ca` is the PEM text by which the server is trusted; the public authorities when not given."""
+        """Of the requests so many start a run, the others read. `ca` is the PEM text by which the server is trusted;
+        the public authorities when not given."""
         self._base = url.rstrip("/") + prefix
         self._headers = headers
         self._verify = ssl.create_default_context(cadata=ca) if ca else ssl.create_default_context()
-        self._rates = (reads_per_second, runs_per_second)
+        self._rates = (requests_per_second - runs_per_second, runs_per_second)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -252,15 +254,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--url", default=os.environ.get("WORKFLOW_URL", "http://127.0.0.1:8000"), help="of the API")
     parser.add_argument("--ca", type=argparse.FileType(), help="file with the certificates to trust, PEM")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--reads", type=float, default=50.0, help="a second")
-    parser.add_argument("--runs", type=float, default=20.0, help="a second")
+    parser.add_argument("--requests", type=float, default=REQUESTS_PER_SECOND, help="a second, those for runs included")
+    parser.add_argument("--runs", type=float, default=RUNS_PER_SECOND, help="a second")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
     ca = given.ca.read() if given.ca else None
     username = os.environ.get("WORKFLOW_USERNAME", "admin")
     try:
         headers = log_in(given.url, ca, username, read_secret("WORKFLOW_PASSWORD") or "")
-        load = SteadyLoad(given.url, headers=headers, ca=ca, reads_per_second=given.reads, runs_per_second=given.runs)
+        load = SteadyLoad(
+            given.url, headers=headers, ca=ca, requests_per_second=given.requests, runs_per_second=given.runs
+        )
         load.start()
         time.sleep(given.seconds)
         report = load.stop()

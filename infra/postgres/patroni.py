@@ -104,10 +104,11 @@ def shared_settings(postgres: Postgres) -> dict[str, Any]:
     """What all members must have the same, kept in the cluster's state."""
     return {
         # The lock of a dead primary is free after `ttl`; ttl >= loop_wait + 2 x retry_timeout. With the promotion
-        # writes are back in less than 30 s.
-        "ttl": 20,
+        # writes are back in less than 30 s. As long a retry as that allows: an answer of Kubernetes that comes after
+        # it looks like a lock taken by somebody else, and the primary steps down.
+        "ttl": 24,
         "loop_wait": 5,
-        "retry_timeout": 5,
+        "retry_timeout": 9,
         # A crashed server is not waited for when a standby can take over.
         "primary_start_timeout": 0,
         "primary_stop_timeout": 20,

@@ -178,7 +178,9 @@ def create_consumer(settings: Settings, *, topics: Iterable[str], group: str | N
         client_id=client_id,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
+        # How long a broker keeps a question that it has no message for. One question is open for each broker, so this
+        # is also how long a partition may wait for another that was full; shorter keeps idle machines busy.
+        fetch_max_wait_ms=400,
         request_timeout_ms=max(_REQUEST_MILLISECONDS, 12_000),
         metadata_max_age_ms=30_000,
         isolation_level="read_committed",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
+import docker
 import pytest
 
 from airgap.node import images
 from airgap.node.layout import Node
 from ops import cluster as cluster_commands
 from ops.console import Progress
-from ops.home import Home
+from ops.home import PROJECT_DIR, Home
+from stacks.ephemeral import ephemeral_stack, free_node_ports
+from tests.cluster.production import Production
 from tests.cluster.support import Cluster
+from tests.infra.support.operator import Operator
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +39,42 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def described(cluster: Cluster) -> Iterator[Production]:
+    """An ephemeral copy of the rehearsal, its images pushed; it is destroyed at the end whatever happened."""
+    client = docker.from_env(timeout=120)
+    https, http = free_node_ports(2)
+    ports = {"publishedPort": https, "publishedHttpPort": http}
+    with ephemeral_stack(PROJECT_DIR, base="rehearsal", edge=ports) as name:
+        it = Production(Operator(name, client), cluster)
+        try:
+            answer = it.operator.run("push")
+            assert answer.code == 0, str(answer)
+            yield it
+        finally:
+            it.stop_loads()
+            it.operator.run("destroy", "--yes")
+            client.close()
+
+
+@pytest.fixture
+def production(described: Production) -> Iterator[Production]:
+    """That stack; a load that a failed test left running is stopped."""
+    yield described
+    described.stop_loads()
+
+
+@pytest.fixture(scope="session")
+def up(described: Production) -> None:
+    """The stack deployed once for all tests that only need one."""
+    answer = described.operator.run("up")
+    assert answer.code == 0, str(answer)
+
+
+@pytest.fixture
+def deployed(up: None, production: Production) -> Production:
+    """That stack, deployed and whole."""
+    production.settle()
+    return production

@@ -35,9 +35,13 @@ class Operator:
     stack: str
     docker: docker.DockerClient
 
-    def run(self, verb: str, *options: str) -> Answer:
-        """A command of the front door for this stack."""
-        command = [sys.executable, "-m", "ops", verb, self.stack, *options]
+    def run(self, verb: str, *options: str, niceness: int = 0) -> Answer:
+        """A command of the front door for this stack; a nice one leaves the processors to the stack's programs."""
+        return self.command(verb, self.stack, *options, niceness=niceness)
+
+    def command(self, *words: str, niceness: int = 0) -> Answer:
+        """Any command of the front door."""
+        command = ["nice", "-n", str(niceness), sys.executable, "-m", "ops", *words]
         done = subprocess.run(
             command,
             cwd=PROJECT_DIR,
