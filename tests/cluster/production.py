@@ -64,6 +64,13 @@ class Production:
         answer = self.operator.run("up", niceness=15)
         assert answer.code == 0, str(answer)
 
+    def told(self, verb: str, *options: str) -> dict[str, Any]:
+        """What a command tells as JSON; AssertionError unless it succeeded."""
+        answer = self.operator.run(verb, *options, "--json")
+        assert answer.code == 0, str(answer)
+        told: dict[str, Any] = json.loads(answer.out)
+        return told
+
     def release(self) -> dict[str, Any]:
         """Releases what the description says; the record of it, however it ended."""
         answer = self.operator.command("prod", "--stack", self.operator.stack, "--watch", "5", "--json", niceness=15)

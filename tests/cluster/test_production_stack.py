@@ -6,11 +6,13 @@ test_faults_under_load.py, of the ring `faults`.
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.production import Production
+from tests.cluster.production import STEADY, Production
+from tests.infra.support.waiting import eventually
 
 pytestmark = pytest.mark.ring("cluster")
 
@@ -68,6 +70,24 @@ def test_another_image_rolls_out_without_a_failed_request(production: Production
 def test_a_killed_program_loses_no_run(part: str, labels: str, production: Production, record_property: Note) -> None:
     report = production.survives(lambda: production.kill_pod(part, labels), part)
     record_property(f"{part}_longest_write_gap_seconds", report.longest_write_gap_seconds)
+
+
+@pytest.mark.item("backup-restore-tested", "data-recovery-procedure-tested")
+def test_a_backup_is_restored_to_a_point_in_time(production: Production, record_property: Note) -> None:
+    between = datetime.now(UTC)
+    made = production.told("backup")["made"]
+    drill = production.told("restore-drill")
+    record_property("restore_drill_seconds", drill["seconds"]["command"])
+    assert drill["backup"]["label"] == made
+    assert drill["target"]["name"] in drill["reached"]["stopped"]
+    tables = {each["table"]: each for each in drill["tables"]}
+    assert [name for name, each in tables.items() if each["same"] is not True] == []
+    assert tables["runs"]["restored"]["rows"] > STEADY
+    earlier = production.told("restore-drill", "--to", between.isoformat())
+    then = {each["table"]: each for each in earlier["tables"]}
+    assert then["audit_log"]["same"] is True
+    assert then["runs"]["compared"].startswith("rows up to")
+    eventually(lambda: not production.pods("restore-drill"), 60, "the drills' pods being gone", interval=1)
 
 
 @pytest.mark.item("deploy-command-tested")
