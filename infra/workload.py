@@ -27,6 +27,8 @@ class Kind(StrEnum):
 
     SERVICE = "service"
     STATEFUL = "stateful"
+    DAEMON = "daemon"
+    """One on every machine, however many there are, so that `replicas` means nothing to it."""
     JOB = "job"
     """Runs once to its end; what comes after it waits for its success."""
     SCHEDULE = "schedule"

@@ -11,7 +11,12 @@ from ops.parts import STACK_LABEL
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "pulumi"
 
-_NOT_BY_HAND = ("deployment.kubernetes.io/", "autoscaling.alpha.kubernetes.io/", "kubectl.kubernetes.io/last-applied")
+_NOT_BY_HAND = (
+    "deployment.kubernetes.io/",
+    "deprecated.daemonset.template.generation",
+    "autoscaling.alpha.kubernetes.io/",
+    "kubectl.kubernetes.io/last-applied",
+)
 
 
 class Collection(NamedTuple):
@@ -29,6 +34,7 @@ class Collection(NamedTuple):
 
 
 DEPLOYMENT = Collection("Deployment", "apps/v1", "deployments")
+DAEMON_SET = Collection("DaemonSet", "apps/v1", "daemonsets")
 STATEFUL_SET = Collection("StatefulSet", "apps/v1", "statefulsets")
 JOB = Collection("Job", "batch/v1", "jobs")
 CRON_JOB = Collection("CronJob", "batch/v1", "cronjobs")
@@ -42,6 +48,7 @@ AUTOSCALER = Collection("HorizontalPodAutoscaler", "autoscaling/v2", "horizontal
 
 MANAGED = (
     DEPLOYMENT,
+    DAEMON_SET,
     STATEFUL_SET,
     JOB,
     CRON_JOB,

@@ -58,6 +58,7 @@ class Seen:
     """The objects that parts are told from."""
 
     deployments: Sequence[Thing] = ()
+    daemon_sets: Sequence[Thing] = ()
     stateful_sets: Sequence[Thing] = ()
     jobs: Sequence[Thing] = ()
     cron_jobs: Sequence[Thing] = ()
@@ -75,6 +76,7 @@ def parts_of(seen: Seen, inventory: Inventory | None = None) -> list[KubePart]:
         runs.setdefault(owner(job), []).append(job)
     found = [
         *(_replicated(each, "service", pods.get(part_of(each), [])) for each in seen.deployments),
+        *(_replicated(each, "daemon", pods.get(part_of(each), [])) for each in seen.daemon_sets),
         *(_replicated(each, "stateful", pods.get(part_of(each), [])) for each in seen.stateful_sets),
         *(_job(each, _owned(each, seen.pods)) for each in newest(own_jobs)),
         *(_schedule(each, runs.get(each["metadata"]["uid"], [])) for each in seen.cron_jobs),
@@ -154,16 +156,14 @@ def _restarts(pods: Iterable[Thing]) -> int:
 
 def _replicated(thing: Thing, kind: str, pods: Sequence[Thing]) -> KubePart:
     spec, status = thing["spec"], thing.get("status") or {}
-    desired, ready = int(spec.get("replicas", 1)), int(status.get("readyReplicas", 0))
+    observed = int(status.get("observedGeneration", 0)) >= int(thing["metadata"].get("generation", 0))
+    desired, ready, updated = _daemons(status) if kind == "daemon" else _replicas(spec, status)
     current = [pod for pod in pods if _counts(pod)]
-    settled = (
-        int(status.get("observedGeneration", 0)) >= int(thing["metadata"].get("generation", 0))
-        and int(status.get("updatedReplicas", 0)) >= desired
-        and len(current) <= desired
-    )
+    settled = observed and updated >= desired and len(current) <= desired
     trouble = trouble_of(current)
     verdict: Verdict = "ok"
-    if desired == 0:
+    # How many a daemon should be is the controller's to say, so that its 0 means nothing before it has looked.
+    if desired == 0 and (kind != "daemon" or observed):
         verdict = "stopped"
     elif trouble and not (settled and ready >= desired):
         verdict = "failed"
@@ -183,6 +183,16 @@ def _replicated(thing: Thing, kind: str, pods: Sequence[Thing]) -> KubePart:
         restarts=_restarts(current),
         started_at=started,
     )
+
+
+def _replicas(spec: Thing, status: Thing) -> tuple[int, int, int]:
+    return int(spec.get("replicas", 1)), int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0))
+
+
+def _daemons(status: Thing) -> tuple[int, int, int]:
+    names = ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled")
+    desired, ready, updated = (int(status.get(name, 0)) for name in names)
+    return desired, ready, updated
 
 
 def job_outcome(job: Thing) -> tuple[Verdict, str]:

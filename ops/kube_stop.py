@@ -6,13 +6,14 @@ from collections.abc import Callable, Container, Sequence
 from ops.console import Report
 from ops.errors import OperatorError
 from ops.kube import Api, ClusterRefusalError, Thing
-from ops.kube_objects import CRON_JOB, DEPLOYMENT, JOB, POD, STATEFUL_SET, Collection, selector
+from ops.kube_objects import CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, POD, STATEFUL_SET, Collection, selector
 from ops.kube_parts import is_derived, part_of
 from ops.parts import STACK_LABEL
 
 WRITER = "workflow-operator"
 STOPPED = "workflow.platform/stopped"
-"""How many replicas there were before `stop`; on a schedule, that `stop` suspended it."""
+"""On what `stop` stopped: how many replicas there were; that a schedule was suspended, or a daemon kept off every node.
+For the last it is also a label that daemons then want of a node and that no node has."""
 
 END_SECONDS = 180.0
 POLL_SECONDS = 1.0
@@ -23,17 +24,17 @@ CONFLICT, UNPROCESSABLE = 409, 422
 def stop(
     api: Api, namespace: str, stack: str, report: Report, pause: Callable[[float], None] = time.sleep
 ) -> list[str]:
-    """Suspends the schedules and scales the programs to nothing, those that keep data last; waits for their end.
+    """Suspends the schedules and takes the programs away, those that keep data last; waits for their end.
 
     Returns the names of the parts that ran. `resume`, and so `up`, brings them back.
     """
     ran: list[str] = []
     for schedule in api.items(CRON_JOB.path(namespace), selector(stack)):
-        if not schedule["spec"].get("suspend"):
-            _change(api, CRON_JOB, namespace, schedule, {"suspend": True}, "suspended")
-    for collection in (DEPLOYMENT, STATEFUL_SET):
-        running = [each for each in api.items(collection.path(namespace), selector(stack)) if _replicas(each)]
-        ran += _scale_away(api, collection, namespace, stack, running, report, pause)
+        if _runs(CRON_JOB, schedule):
+            _change(api, CRON_JOB, namespace, schedule, _off(CRON_JOB), "suspended")
+    for collection in (DEPLOYMENT, DAEMON_SET, STATEFUL_SET):
+        running = [each for each in api.items(collection.path(namespace), selector(stack)) if _runs(collection, each)]
+        ran += _take_away(api, collection, namespace, stack, running, report, pause)
     for job in api.items(JOB.path(namespace), f"{STACK_LABEL}={stack}"):
         if is_derived(job):
             api.delete(f"{JOB.path(namespace)}/{job['metadata']['name']}")
@@ -50,11 +51,11 @@ def stop_programs(
 ) -> None:
     """Ends some programs that keep no data, and waits for their end. `resume` brings them back."""
     found = api.items(DEPLOYMENT.path(namespace), selector(stack))
-    running = [each for each in found if part_of(each) in parts and _replicas(each)]
-    _scale_away(api, DEPLOYMENT, namespace, stack, running, report, pause)
+    running = [each for each in found if part_of(each) in parts and _runs(DEPLOYMENT, each)]
+    _take_away(api, DEPLOYMENT, namespace, stack, running, report, pause)
 
 
-def _scale_away(
+def _take_away(
     api: Api,
     collection: Collection,
     namespace: str,
@@ -65,7 +66,8 @@ def _scale_away(
 ) -> list[str]:
     for each in running:
         report(f"stopping {part_of(each)}")
-        _change(api, collection, namespace, each, {"replicas": 0}, str(_replicas(each)))
+        before = "on every node" if collection is DAEMON_SET else str(_replicas(each))
+        _change(api, collection, namespace, each, _off(collection), before)
     parts = [part_of(each) for each in running]
     _await_end(api, namespace, stack, set(parts), report, pause)
     return parts
@@ -75,16 +77,40 @@ def _replicas(thing: Thing) -> int:
     return int(thing["spec"].get("replicas", 1))
 
 
+def _runs(collection: Collection, thing: Thing) -> bool:
+    spec = thing["spec"]
+    if collection is CRON_JOB:
+        return not spec.get("suspend")
+    if collection is DAEMON_SET:
+        return STOPPED not in (spec["template"]["spec"].get("nodeSelector") or {})
+    return _replicas(thing) > 0
+
+
+def _off(collection: Collection) -> Thing:
+    if collection is CRON_JOB:
+        return {"suspend": True}
+    return _on_nodes("true") if collection is DAEMON_SET else {"replicas": 0}
+
+
+def _on(collection: Collection, before: str) -> Thing:
+    if collection is CRON_JOB:
+        return {"suspend": False}
+    return _on_nodes(None) if collection is DAEMON_SET else {"replicas": int(before)}
+
+
+def _on_nodes(stopped: str | None) -> Thing:
+    return {"template": {"spec": {"nodeSelector": {STOPPED: stopped}}}}
+
+
 def resume(api: Api, namespace: str, stack: str, report: Report) -> None:
     """Gives what `stop` stopped the numbers of before; what somebody else stopped is left to them."""
-    for collection in (STATEFUL_SET, DEPLOYMENT, CRON_JOB):
+    for collection in (STATEFUL_SET, DEPLOYMENT, DAEMON_SET, CRON_JOB):
         for each in api.items(collection.path(namespace), selector(stack)):
             before = (each["metadata"].get("annotations") or {}).get(STOPPED)
             if before is None:
                 continue
             report(f"bringing back {part_of(each)}")
-            back = {"suspend": False} if collection is CRON_JOB else {"replicas": int(before)}
-            _change(api, collection, namespace, each, back, None)
+            _change(api, collection, namespace, each, _on(collection, before), None)
 
 
 def _change(api: Api, collection: Collection, namespace: str, thing: Thing, spec: Thing, noted: str | None) -> None:

@@ -25,7 +25,7 @@ class LivePart(Protocol):
 
     @property
     def kind(self) -> str:
-        """How it lives: service, stateful, job or schedule."""
+        """How it lives: service, daemon, stateful, job or schedule."""
 
     @property
     def verdict(self) -> Verdict:

@@ -11,7 +11,17 @@ from ops.errors import OperatorError
 from ops.home import Home
 from ops.kube import Api, Thing, connect
 from ops.kube_jobs import Write, again, run_job
-from ops.kube_objects import CRON_JOB, DEPLOYMENT, JOB, POD, STATEFUL_SET, fingerprint, managed
+from ops.kube_objects import (
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    POD,
+    STATEFUL_SET,
+    Collection,
+    fingerprint,
+    managed,
+)
 from ops.kube_parts import KubePart, Seen, is_derived, newest, part_of, parts_of
 from ops.parts import STACK_LABEL, Inventory
 from ops.preflight import remember_cluster
@@ -54,10 +64,19 @@ class KubernetesStack:
 
     def parts(self, inventory: Inventory | None = None) -> Sequence[KubePart]:
         label = f"{STACK_LABEL}={self._name}"
-        found = [
-            self.api.items(each.path(self.namespace), label) for each in (DEPLOYMENT, STATEFUL_SET, JOB, CRON_JOB, POD)
-        ]
-        return parts_of(Seen(*found), inventory)
+
+        def all_of(collection: Collection) -> list[Thing]:
+            return self.api.items(collection.path(self.namespace), label)
+
+        seen = Seen(
+            deployments=all_of(DEPLOYMENT),
+            daemon_sets=all_of(DAEMON_SET),
+            stateful_sets=all_of(STATEFUL_SET),
+            jobs=all_of(JOB),
+            cron_jobs=all_of(CRON_JOB),
+            pods=all_of(POD),
+        )
+        return parts_of(seen, inventory)
 
     def log_sources(self, part: str | None, follow: bool) -> Mapping[str, PodLog]:
         pods = self.api.items(POD.path(self.namespace), f"{STACK_LABEL}={self._name}")

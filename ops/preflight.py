@@ -102,6 +102,7 @@ def _refuse_small_cluster(api: Api, stack: Stack) -> None:
         # A user who may use one namespace only need not see the nodes; then the cluster itself will tell.
         return
     refuse_small_cluster(nodes, stack.demands, stack.name)
+    refuse_more_nodes(nodes, stack)
 
 
 def refuse_small_cluster(nodes: Iterable[Thing], demands: Iterable[Demand], stack: str) -> None:
@@ -131,6 +132,15 @@ def refuse_small_cluster(nodes: Iterable[Thing], demands: Iterable[Demand], stac
                 f"and {nodes_have} {given:.4g}{unit}",
                 f"add nodes, or make the parts in Pulumi.{stack}.yaml smaller",
             )
+
+
+def refuse_more_nodes(nodes: Sequence[Thing], stack: Stack) -> None:
+    """What runs on every node must have its place in the namespace's quota."""
+    if len(nodes) > stack.kubernetes.nodes:
+        raise OperatorError(
+            f"the cluster has {len(nodes)} nodes, and stack {stack.name} counts on {stack.kubernetes.nodes} at most",
+            f"raise kubernetes.nodes in Pulumi.{stack.name}.yaml, and kubernetes.quota if it is refused then",
+        )
 
 
 def _is_usable(node: Thing) -> bool:

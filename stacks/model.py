@@ -112,7 +112,8 @@ class Stack(Part):
             sizing.Demand("prometheus", 1, self.prometheus.resources),
             sizing.Demand("alertmanager", 1, self.alertmanager.resources),
             sizing.Demand("grafana", 1, self.grafana.resources),
-            sizing.Demand("exporters", 2, self.exporters.resources),
+            sizing.Demand("node-exporter", self.kubernetes.nodes, self.exporters.resources, base=1),
+            sizing.Demand("postgres-exporter", 1, self.exporters.resources),
             *([sizing.Demand("edge", self.edge.replicas + 1, self.edge.resources)] if self.edge else []),
             sizing.JOBS,
         ]

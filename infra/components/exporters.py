@@ -31,7 +31,7 @@ class Exporters(pulumi.ComponentResource):
             Workload(
                 part="node-exporter",
                 image=node_image,
-                kind=Kind.SERVICE,
+                kind=Kind.DAEMON,
                 resources=settings.resources,
                 config_files=web.config_files(trust),
                 secret_files=trust.identity("node-exporter"),

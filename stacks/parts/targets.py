@@ -41,6 +41,8 @@ class KubernetesTarget(Part):
     """Whether replicas of one part must run on different nodes, or only should."""
     keep_data: bool = True
     """Whether volumes and the namespace survive `destroy`."""
+    nodes: Annotated[int, Field(ge=1, le=5000)] = 10
+    """The most nodes that the cluster is to have: the quota must have room for what runs on each."""
     quota: Quota = Quota()
     public_address: str | None = None
     """Host name or address under which the cluster's published ports are reached."""

@@ -11,6 +11,7 @@ from ops.kube_jobs import again, run_job
 from ops.kube_objects import (
     CLAIM,
     CRON_JOB,
+    DAEMON_SET,
     DEPLOYMENT,
     JOB,
     MANAGED,
@@ -45,6 +46,7 @@ def cluster() -> FakeCluster:
     made = FakeCluster()
     made.add(NAMESPACE.path(), NS, OURS)
     made.add(DEPLOYMENT.path(NS), "api", part("api"), spec={"replicas": 3})
+    made.add(DAEMON_SET.path(NS), "node-exporter", part("node-exporter"), spec={"template": {"spec": {}}})
     made.add(STATEFUL_SET.path(NS), "postgres", part("postgres"), spec={"replicas": 1})
     made.add(CRON_JOB.path(NS), "backup-full", part("backup-full"), spec={"suspend": False})
     made.add("/api/v1/namespaces/workflow-t/secrets", "api-secrets", part("api"), data={"jwt": "x"})
@@ -56,7 +58,7 @@ def spec(cluster: FakeCluster, collection: Any, name: str) -> dict[str, Any]:
 
 
 def test_stop_takes_programs_away_before_data_and_resume_brings_all_back(cluster: FakeCluster) -> None:
-    assert kube_stop.stop(cluster, NS, "t", quiet, never) == ["api", "postgres"]
+    assert kube_stop.stop(cluster, NS, "t", quiet, never) == ["api", "node-exporter", "postgres"]
     assert spec(cluster, DEPLOYMENT, "api")["replicas"] == 0
     assert spec(cluster, STATEFUL_SET, "postgres")["replicas"] == 0
     assert spec(cluster, CRON_JOB, "backup-full")["suspend"] is True
@@ -64,6 +66,34 @@ def test_stop_takes_programs_away_before_data_and_resume_brings_all_back(cluster
     assert spec(cluster, DEPLOYMENT, "api")["replicas"] == 3
     assert spec(cluster, STATEFUL_SET, "postgres")["replicas"] == 1
     assert spec(cluster, CRON_JOB, "backup-full")["suspend"] is False
+
+
+def test_a_daemon_is_kept_off_every_node_until_it_is_brought_back(cluster: FakeCluster) -> None:
+    def wanted_of_a_node() -> dict[str, str]:
+        return dict(spec(cluster, DAEMON_SET, "node-exporter")["template"]["spec"].get("nodeSelector") or {})
+
+    kube_stop.stop(cluster, NS, "t", quiet, never)
+    assert wanted_of_a_node() == {"workflow.platform/stopped": "true"}
+    managers = [each["manager"] for each in cluster.objects[DAEMON_SET.path(NS)][0]["metadata"]["managedFields"]]
+    assert managers == ["pulumi"]
+    assert "node-exporter" not in kube_stop.stop(cluster, NS, "t", quiet, never)
+    kube_stop.resume(cluster, NS, "t", quiet)
+    assert wanted_of_a_node() == {}
+
+
+def test_a_daemon_that_was_stopped_and_brought_back_is_as_it_was(cluster: FakeCluster) -> None:
+    daemon = cluster.objects[DAEMON_SET.path(NS)][0]
+    generation = "deprecated.daemonset.template.generation"
+    daemon["metadata"]["annotations"] = {generation: "1"}
+    daemon["spec"]["template"]["spec"] = {"nodeSelector": {"disk": "fast"}}
+    before = fingerprint(managed(cluster, "t", NS))
+    kube_stop.stop(cluster, NS, "t", quiet, never)
+    assert fingerprint(managed(cluster, "t", NS)) != before
+    kube_stop.resume(cluster, NS, "t", quiet)
+    for collection in (DEPLOYMENT, STATEFUL_SET, CRON_JOB):
+        cluster.objects[collection.path(NS)][0]["metadata"].pop("annotations")
+    daemon["metadata"]["annotations"][generation] = "3"
+    assert fingerprint(managed(cluster, "t", NS)) == before
 
 
 def test_stop_twice_remembers_the_numbers_of_the_first_time(cluster: FakeCluster) -> None:
@@ -206,7 +236,7 @@ def test_what_a_cut_off_operation_made_without_recording_it_is_removed(cluster: 
     state = _state(("Namespace", NS), ("StatefulSet", f"{NS}/postgres"), pending=True)
     kube_leftovers.remove_unrecorded(cluster, "t", NS, state, quiet)
     gone = {name for verb, name in cluster.done if verb == "delete"}
-    assert gone == {"api", "backup-full", "api-secrets"}
+    assert gone == {"api", "node-exporter", "backup-full", "api-secrets"}
 
 
 def test_an_unrecorded_namespace_with_volumes_is_not_removed(cluster: FakeCluster) -> None:
@@ -249,4 +279,13 @@ def test_a_volume_that_still_holds_a_claim_is_told_as_left_over(
 
 def test_every_kind_that_the_program_registers_is_looked_for() -> None:
     kinds = {collection.kind for collection in MANAGED}
-    assert kinds >= {"Deployment", "StatefulSet", "Job", "CronJob", "Secret", "NetworkPolicy", "PriorityClass"}
+    assert kinds >= {
+        "Deployment",
+        "DaemonSet",
+        "StatefulSet",
+        "Job",
+        "CronJob",
+        "Secret",
+        "NetworkPolicy",
+        "PriorityClass",
+    }

@@ -61,6 +61,19 @@ def schedule(suspend: bool = False) -> dict[str, Any]:
     }
 
 
+def daemon_set(ready: int = 3, desired: int = 3, updated: int = 3, observed: int = 2) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "node-exporter", "uid": "n1", "generation": 2, "labels": labels("node-exporter")},
+        "spec": {"template": {"spec": {"containers": [{"image": IMAGE}]}}},
+        "status": {
+            "observedGeneration": observed,
+            "desiredNumberScheduled": desired,
+            "numberReady": ready,
+            "updatedNumberScheduled": updated,
+        },
+    }
+
+
 def only(**seen: Any) -> KubePart:
     (part,) = parts_of(Seen(**seen))
     return part
@@ -111,6 +124,23 @@ def test_a_job_is_well_when_it_is_complete(condition: str | None, verdict: str) 
 
 def test_of_several_jobs_of_a_part_the_newest_counts() -> None:
     assert only(jobs=[job("m1", "Failed"), job("m2")]).container == "m2"
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "verdict"),
+    [
+        (daemon_set(), 3, "ok"),
+        (daemon_set(ready=2), 3, "starting"),
+        (daemon_set(updated=1), 3, "starting"),
+        (daemon_set(desired=0, ready=0, updated=0), 0, "stopped"),
+        (daemon_set(desired=0, ready=0, updated=0, observed=1), 0, "starting"),
+    ],
+    ids=["all there", "one not ready", "rolling", "on no node", "not looked at yet"],
+)
+def test_of_a_daemon_there_should_be_as_many_as_its_controller_says(found: Any, pods: int, verdict: str) -> None:
+    part = only(daemon_sets=[found], pods=[pod("node-exporter")] * pods)
+    assert (part.verdict, part.kind) == (verdict, "daemon")
+    assert part.desired == found["status"]["desiredNumberScheduled"]
 
 
 def test_jobs_of_schedules_and_of_commands_are_no_parts() -> None:

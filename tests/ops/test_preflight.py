@@ -104,6 +104,13 @@ def test_room_to_grow_is_not_asked_of_a_cluster_before_it_grows() -> None:
     preflight.refuse_small_cluster([node()], [Demand("api", 50, Resources(cpus=1, memory=64), base=3)], "t")
 
 
+def test_more_nodes_than_the_quota_has_room_for_are_refused() -> None:
+    preflight.refuse_more_nodes([node()] * 2, stack(nodes=2))
+    with pytest.raises(OperatorError, match="has 3 nodes, and stack t counts on 2") as refused:
+        preflight.refuse_more_nodes([node()] * 3, stack(nodes=2))
+    assert "kubernetes.nodes" in refused.value.mend
+
+
 def test_a_cluster_that_is_large_enough_is_fine() -> None:
     preflight.refuse_small_cluster([node()], [Demand("api", 3, Resources(cpus=1, memory=1024))], "t")
 

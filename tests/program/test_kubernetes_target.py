@@ -12,7 +12,7 @@ from tests.program.conftest import Deploy, Engine
 pytestmark = pytest.mark.ring("unit")
 
 ROOT = Path(__file__).parents[2]
-WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
+WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob")
 
 
 @pytest.fixture
@@ -38,6 +38,20 @@ def test_the_api_is_a_deployment_of_three_replicas_with_an_autoscaler_that_owns_
     assert "replicas" not in prod.kubernetes("Deployment")["api"]["spec"]
     scaler = prod.kubernetes("HorizontalPodAutoscaler")["api-autoscaler"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 6)
+
+
+@pytest.mark.item("monitoring-covers-new-infrastructure")
+def test_what_measures_nodes_runs_once_on_each_also_on_those_kept_for_something_else(prod: Engine) -> None:
+    (daemon,) = prod.kubernetes("DaemonSet")
+    assert daemon == "node-exporter"
+    spec = prod.kubernetes("DaemonSet")["node-exporter"]["spec"]
+    pod = spec["template"]["spec"]
+    assert pod["tolerations"] == [{"operator": "Exists", "effect": "NoSchedule"}]
+    assert "topologySpreadConstraints" not in pod, "a spread could keep it off a node"
+    api = prod.kubernetes("Deployment")["api"]["spec"]["template"]["spec"]
+    assert pod["priorityClassName"] == api["priorityClassName"]
+    selector = prod.kubernetes("Service")["node-exporter-nodes"]["spec"]["selector"]
+    assert selector.items() <= spec["template"]["metadata"]["labels"].items(), "Prometheus would not find its pods"
 
 
 @pytest.mark.item("resource-limits-set")

@@ -14,6 +14,7 @@ from tests.program.conftest import CERTIFICATES_END, Deploy, Engine, recording
 pytestmark = pytest.mark.ring("unit")
 
 ROOT = Path(__file__).parents[2]
+CARRIERS = ("Deployment", "DaemonSet", "StatefulSet")
 PROGRAMS = {"prometheus": 9090, "alertmanager": 9093, "node-exporter": 9100, "postgres-exporter": 9187}
 NOT_SCRAPED = {"edge", "backups", "grafana"}
 """They serve no figures of their own."""
@@ -42,7 +43,7 @@ def kept(job: dict[str, Any]) -> tuple[str, int]:
 
 
 def pod(engine: Engine, part: str) -> dict[str, Any]:
-    kinds = {**engine.kubernetes("Deployment"), **engine.kubernetes("StatefulSet")}
+    kinds = {name: each for kind in CARRIERS for name, each in engine.kubernetes(kind).items()}
     return dict(kinds[part]["spec"]["template"]["spec"])
 
 
@@ -56,7 +57,7 @@ def test_the_documented_jobs_keep_their_names(prod: Engine) -> None:
 def test_every_part_that_listens_is_scraped_or_known_to_have_no_figures(prod: Engine) -> None:
     listening = {
         name
-        for kind in ("Deployment", "StatefulSet")
+        for kind in CARRIERS
         for name, inputs in prod.kubernetes(kind).items()
         if inputs["spec"]["template"]["spec"]["containers"][0].get("ports")
     }
@@ -107,7 +108,7 @@ def test_monitoring_is_not_published(prod: Engine, part: str) -> None:
 
 def test_a_new_certificate_restarts_no_exporter(deploy: Deploy) -> None:
     def mark(engine: Engine) -> str:
-        template = engine.kubernetes("Deployment")["node-exporter"]["spec"]["template"]
+        template = engine.kubernetes("DaemonSet")["node-exporter"]["spec"]["template"]
         return str(template["metadata"]["annotations"]["workflow.platform/files"])
 
     described = load_stack("prod", ROOT)

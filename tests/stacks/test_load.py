@@ -160,6 +160,12 @@ def test_a_quota_that_all_parts_together_exceed_is_refused() -> None:
         parse_stack("prod", config)
 
 
+def test_a_quota_without_room_for_what_runs_on_every_node_is_refused() -> None:
+    config = {f"{PROJECT}:target": "kubernetes", f"{PROJECT}:kubernetes": {"nodes": 200}}
+    with pytest.raises(StackError, match=r"kubernetes.quota.pods is 100; all parts together can take 2\d\d"):
+        parse_stack("prod", config)
+
+
 def record(folder: Path, **changes: object) -> Path:
     """A release record of the stack rehearsal as the commands write it."""
     described = load_stack("rehearsal", ROOT).model_dump(mode="json", by_alias=True, exclude={"name"})

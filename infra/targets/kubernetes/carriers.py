@@ -18,8 +18,9 @@ from infra.workload import Kind, nodes_service
 JOB_SECONDS = 600
 JOB_TRIES = 3
 KEPT_RUNS = 3
+KEPT_REVISIONS = 5
 
-Carrier = apps.Deployment | apps.StatefulSet | batch.Job | batch.CronJob
+Carrier = apps.Deployment | apps.DaemonSet | apps.StatefulSet | batch.Job | batch.CronJob
 
 
 def carrier(objects: Objects, template: core.PodTemplateSpecArgs, after: Sequence[pulumi.Resource]) -> Carrier:
@@ -44,8 +45,17 @@ def _deployment(objects: Objects, template: core.PodTemplateSpecArgs) -> apps.De
             type="RollingUpdate",
             rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
         ),
-        revision_history_limit=5,
+        revision_history_limit=KEPT_REVISIONS,
         progress_deadline_seconds=JOB_SECONDS,
+        template=template,
+    )
+
+
+def _daemon_set(objects: Objects, template: core.PodTemplateSpecArgs) -> apps.DaemonSetSpecArgs:
+    return apps.DaemonSetSpecArgs(
+        selector=objects.pods,
+        update_strategy=apps.DaemonSetUpdateStrategyArgs(type="RollingUpdate"),
+        revision_history_limit=KEPT_REVISIONS,
         template=template,
     )
 
@@ -86,6 +96,7 @@ def _cron_job(objects: Objects, template: core.PodTemplateSpecArgs) -> batch.Cro
 
 _KINDS: Mapping[Kind, tuple[type[Any], Callable[[Objects, core.PodTemplateSpecArgs], object]]] = {
     Kind.SERVICE: (apps.Deployment, _deployment),
+    Kind.DAEMON: (apps.DaemonSet, _daemon_set),
     Kind.STATEFUL: (apps.StatefulSet, _stateful_set),
     Kind.JOB: (batch.Job, _job),
     Kind.SCHEDULE: (batch.CronJob, _cron_job),

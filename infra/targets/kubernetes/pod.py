@@ -14,6 +14,10 @@ from stacks.parts.common import HealthTiming, Resources
 MACHINE = "kubernetes.io/hostname"
 """The label by which nodes differ."""
 
+EVERYWHERE = core.TolerationArgs(operator="Exists", effect="NoSchedule")
+"""Runs on nodes that are kept for something else too, such as the control plane's; from one that is being emptied it
+goes like everything else."""
+
 READINESS_PERIOD_SECONDS = 10
 """A replica gets no work before it is ready, so readiness is asked at least this often."""
 
@@ -44,7 +48,8 @@ def pod_template(
                 seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
             ),
             affinity=_affinity(objects),
-            topology_spread_constraints=None if ends or workload.kind is Kind.STATEFUL else [_spread(objects)],
+            topology_spread_constraints=[_spread(objects)] if workload.kind is Kind.SERVICE else None,
+            tolerations=[EVERYWHERE] if workload.kind is Kind.DAEMON else None,
             containers=[_container(workload)],
             volumes=volumes(workload),
         ),

@@ -14,6 +14,7 @@ SILENCE_SECONDS = 30.0
 
 CARRIERS = {
     "service": ("/apis/apps/v1", "deployments"),
+    "daemon": ("/apis/apps/v1", "daemonsets"),
     "stateful": ("/apis/apps/v1", "statefulsets"),
     "job": ("/apis/batch/v1", "jobs"),
     "schedule": ("/apis/batch/v1", "cronjobs"),
@@ -53,7 +54,7 @@ class ClusterObjects:
         return self.api.find(self.path(group, plural, name))
 
     def carrier(self, part: str) -> Thing:
-        """The Deployment, StatefulSet, Job or CronJob of a part."""
+        """The Deployment, DaemonSet, StatefulSet, Job or CronJob of a part."""
         deployed = self._inventory[part]
         return self.api.get(self.path(*CARRIERS[deployed.kind], deployed.object))
 
@@ -106,6 +107,17 @@ def text(api: Api, path: str) -> str:
 def told_by_pod(pods: Iterable[Pod], faults: Iterable[list[str]]) -> list[str]:
     """Faults of several pods, each with its pod's name."""
     return [f"{pod['metadata']['name']}: {fault}" for pod, found in zip(pods, faults, strict=True) for fault in found]
+
+
+def replica_numbers(carrier: Thing) -> tuple[int, int, int]:
+    """How many replicas there should be, how many are ready, and how many are as described."""
+    status = carrier.get("status") or {}
+    if "desiredNumberScheduled" in status:  # a daemon's controller says how many nodes want one
+        names = ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled")
+        wanted, ready, updated = (int(status.get(name) or 0) for name in names)
+        return wanted, ready, updated
+    wanted = int(carrier["spec"].get("replicas", 1))
+    return wanted, int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0)
 
 
 def container_id(pod: Pod) -> str:

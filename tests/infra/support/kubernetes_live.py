@@ -12,7 +12,15 @@ import testinfra
 from ops.home import Home
 from ops.kube import Api, ClusterRefusalError, connect
 from tests.infra.support import pod_facts, registry
-from tests.infra.support.cluster_objects import ClusterObjects, container_id, image_digest, main_port, text, told_by_pod
+from tests.infra.support.cluster_objects import (
+    ClusterObjects,
+    container_id,
+    image_digest,
+    main_port,
+    replica_numbers,
+    text,
+    told_by_pod,
+)
 from tests.infra.support.hosts import Host
 from tests.infra.support.live import ImageFacts, Limits
 from tests.infra.support.port_forward import PortForwards, put_on_path
@@ -230,10 +238,10 @@ class KubernetesLive:
 
     def _replica_faults(self, part: str) -> list[str]:
         carrier = self.objects.carrier(part)
-        wanted, status = int(carrier["spec"].get("replicas", 1)), carrier.get("status") or {}
+        status = carrier.get("status") or {}
         if status.get("observedGeneration") != carrier["metadata"].get("generation"):
             return ["its last change has not been taken up yet"]
-        ready, updated = status.get("readyReplicas") or 0, status.get("updatedReplicas") or 0
+        wanted, ready, updated = replica_numbers(carrier)
         faults = [] if ready >= wanted else [f"{ready} of {wanted} replicas are ready"]
         return faults if updated >= wanted else [*faults, f"{updated} of {wanted} replicas are as described"]
 

@@ -16,7 +16,7 @@ class OutputsError(Exception):
 
 @dataclass(frozen=True)
 class Deployed:
-    """One part of the stack: its container, image reference, kind (service, stateful, job, schedule) and uid.
+    """One part of the stack: its container, image reference, kind (service, daemon, stateful, job, schedule) and uid.
 
     `object` is the name of what carries it on a cluster, `replicas` how many it is described with.
     """

@@ -27,6 +27,7 @@ OUTPUTS = stack_outputs.parse(
         "inventory": {
             "api": {**INVENTORY, "object": "api", "replicas": 2, "ports": [8000], "namespace": "workflow-t"},
             "postgres": {**INVENTORY, "container": "postgres", "kind": "stateful", "replicas": 2},
+            "node-exporter": {**INVENTORY, "container": "node-exporter", "kind": "daemon", "object": "node-exporter"},
             "migrations": {**INVENTORY, "kind": "job", "object": "migrations-1234"},
         },
     }
@@ -98,6 +99,16 @@ def test_a_part_with_all_replicas_up_has_no_fault() -> None:
 )
 def test_lacking_replicas_are_told(status: Thing, words: str) -> None:
     assert words in "; ".join(with_deployment(status).state_faults("api"))
+
+
+@pytest.mark.parametrize(("ready", "words"), [(2, ""), (1, "1 of 2 replicas are ready")])
+def test_a_daemon_needs_as_many_replicas_as_nodes_want_one(ready: int, words: str) -> None:
+    numbers = {"desiredNumberScheduled": 2, "numberReady": ready, "updatedNumberScheduled": 2}
+    made = cluster(pod("api-0"))
+    made.objects[f"/apis/apps/v1{NAMESPACE}/daemonsets"] = [
+        {**DEPLOYMENT, "metadata": {"name": "node-exporter"}, "spec": {}, "status": numbers}
+    ]
+    assert "; ".join(KubernetesLive(OUTPUTS, made).state_faults("node-exporter")) == words
 
 
 def test_the_image_that_runs_is_compared_by_its_digest() -> None:
