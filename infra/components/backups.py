@@ -4,6 +4,7 @@ import pulumi
 
 from infra.endpoints import Placed
 from infra.postgres.names import (
+    BACKUP_FIGURES_PORT,
     BACKUP_PORT,
     BACKUPS,
     FULL_BACKUP,
@@ -20,6 +21,7 @@ from stacks.model import Stack
 
 VOLUME = "repository"
 STOP_SECONDS = 30
+PORTS = (Port(BACKUP_PORT, peers=[MEMBERS]), Port(BACKUP_FIGURES_PORT, peers=["prometheus"]))
 
 
 class Backups(pulumi.ComponentResource):
@@ -51,7 +53,7 @@ class Backups(pulumi.ComponentResource):
                     config_files={CONFIG_FILE: config},
                     secret_files={PASSPHRASE_FILE: secret, **trust.identity(part)},
                     rereads=IDENTITY_FILES | {CONFIG_FILE},
-                    ports=[Port(BACKUP_PORT, peers=[MEMBERS])] if host else [],
+                    ports=PORTS if host else [],
                     volumes=[volume],
                     health=Health(
                         ["tcp-probe", "127.0.0.1", str(BACKUP_PORT)], backup.health, probe=TcpCheck(BACKUP_PORT)

@@ -7,7 +7,7 @@ MEMBERS, BACKUPS, ROLES_JOB = "postgres", "backups", "postgres-roles"
 FULL_BACKUP, INCREMENTAL_BACKUP = "backup-full", "backup-incremental"
 REPLICAS_SERVICE = "postgres-replicas"
 
-SERVER_PORT, REST_PORT, BACKUP_PORT = 5432, 8008, 8432
+SERVER_PORT, REST_PORT, BACKUP_PORT, BACKUP_FIGURES_PORT = 5432, 8008, 8432, 9854
 
 DATA_VOLUME = "/var/lib/postgresql/data"
 DATA_FOLDER = f"{DATA_VOLUME}/15"
