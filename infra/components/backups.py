@@ -7,6 +7,7 @@ import pulumi
 
 from infra.endpoints import Placed
 from infra.postgres.names import (
+    BACKUP_FIGURES_PORT,
     BACKUP_PORT,
     BACKUPS,
     DRILL_FOLDER,
@@ -27,6 +28,7 @@ VOLUME = "repository"
 STOP_SECONDS = 30
 DRILL_SECONDS = 4 * 3600
 """After how long a drill is ended: it restores, replays and reads the whole database."""
+PORTS = (Port(BACKUP_PORT, peers=[MEMBERS]), Port(BACKUP_FIGURES_PORT, peers=["prometheus"]))
 
 
 class Backups(pulumi.ComponentResource):
@@ -65,7 +67,7 @@ class Backups(pulumi.ComponentResource):
                     config_files={CONFIG_FILE: config},
                     secret_files={PASSPHRASE_FILE: secret, **trust.identity(part)},
                     rereads=IDENTITY_FILES | {CONFIG_FILE},
-                    ports=[Port(BACKUP_PORT, peers=[MEMBERS])] if host else [],
+                    ports=PORTS if host else [],
                     volumes=volumes,
                     health=Health(
                         ["tcp-probe", "127.0.0.1", str(BACKUP_PORT)], backup.health, probe=TcpCheck(BACKUP_PORT)

@@ -5,6 +5,7 @@ import pulumi
 from infra.components.backups import Backups
 from infra.endpoints import PostgresEndpoint, ScrapeTarget
 from infra.postgres.names import (
+    BACKUP_FIGURES_PORT,
     BACKUP_PORT,
     BACKUPS,
     DATA_VOLUME,
@@ -75,7 +76,10 @@ class PostgresCluster(pulumi.ComponentResource):
         )
         backups = Backups(stack, target, trust, image, secrets.fixed("backupPassphrase"))
         self.placed = [members, roles, *backups.placed]
-        self.scrape = [ScrapeTarget("patroni", MEMBERS, REST_PORT, scheme=trust.scheme, replicas=settings.members)]
+        self.scrape = [
+            ScrapeTarget("patroni", MEMBERS, REST_PORT, scheme=trust.scheme, replicas=settings.members),
+            ScrapeTarget("backups", BACKUPS, BACKUP_FIGURES_PORT, scheme=trust.scheme),
+        ]
         self.endpoint = PostgresEndpoint(
             host=MEMBERS,
             port=SERVER_PORT,

@@ -48,13 +48,10 @@ def test_what_measures_nodes_runs_once_on_each_also_on_those_kept_for_something_
     pod = spec["template"]["spec"]
     assert pod["tolerations"] == [{"operator": "Exists", "effect": "NoSchedule"}]
     assert "topologySpreadConstraints" not in pod, "a spread could keep it off a node"
-    assert (
-        pod["priorityClassName"]
-        == prod.kubernetes("Deployment")["api"]["spec"]["template"]["spec"]["priorityClassName"]
-    )
-    assert prod.kubernetes("Service")["node-exporter-nodes"]["spec"]["selector"].items() <= (
-        spec["template"]["metadata"]["labels"].items()
-    )
+    api = prod.kubernetes("Deployment")["api"]["spec"]["template"]["spec"]
+    assert pod["priorityClassName"] == api["priorityClassName"]
+    selector = prod.kubernetes("Service")["node-exporter-nodes"]["spec"]["selector"]
+    assert selector.items() <= spec["template"]["metadata"]["labels"].items(), "Prometheus would not find its pods"
 
 
 @pytest.mark.item("resource-limits-set")

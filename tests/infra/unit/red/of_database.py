@@ -158,3 +158,13 @@ def the_repository_is_empty(scene: Scene) -> None:
 @red(checks.test_backups_are_encrypted)
 def a_repository_is_not_encrypted(scene: Scene) -> None:
     scene.backups[0]["repo"].append({"key": 2, "cipher": "none"})
+
+
+@red(checks.test_prometheus_knows_when_the_newest_backups_ended)
+def prometheus_knows_an_earlier_backup(scene: Scene) -> None:
+    scene.measured["any"] -= 3600
+
+
+@red(checks.test_prometheus_knows_when_the_newest_backups_ended)
+def prometheus_knows_of_no_full_backup(scene: Scene) -> None:
+    del scene.measured["full"]

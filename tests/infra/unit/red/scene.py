@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from ops.kube import ClusterRefusalError, Thing
 from tests.infra.support import stack_outputs, stranger
 from tests.infra.support.live import ImageFacts
@@ -102,16 +104,29 @@ class Scene:
         self.backups: list[dict[str, Any]] = [
             {
                 "name": "workflow",
-                "backup": [{"label": "20261122-140800F", "type": "full", "error": False}],
+                "backup": [
+                    {"label": "20261122-140800F", "type": "full", "error": False, "timestamp": {"stop": 1795356488}}
+                ],
                 "repo": [{"key": 1, "cipher": "aes-256-cbc"}],
             }
         ]
+        self.measured = {"any": 1795356488, "full": 1795356488}
+        """What Prometheus tells of the ends of backups, by type."""
         self.entry = Entry([each["metadata"]["name"] for each in self.pods("api")], self.write)
         self.told: dict[str, Thing] | None = None
         """An inventory that differs from what was recorded."""
         self.urls: dict[str, str] = {}
         """Addresses that differ from the entry's."""
         self.running: Running | None = None
+
+    def prometheus(self) -> httpx.Client:
+        """Prometheus, which answers each question with what is measured."""
+
+        def answer(_request: httpx.Request) -> httpx.Response:
+            found = [{"metric": {"type": kind}, "value": [0, str(end)]} for kind, end in self.measured.items()]
+            return httpx.Response(200, json={"data": {"result": found}})
+
+        return httpx.Client(base_url="https://prometheus", transport=httpx.MockTransport(answer))
 
     # ---- the objects ----
     def objects(self, plural: str) -> list[Thing]:

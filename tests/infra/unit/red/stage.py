@@ -86,6 +86,8 @@ class Fixtures:
             return self._scene.outputs()
         if name == "live":
             return self._leave.enter_context(closing(SceneLive(self.get("outputs"), self._scene)))
+        if name == "prometheus":
+            return self._leave.enter_context(self._scene.prometheus())
         definition = getattr(self._module, name, None) or getattr(conftest, name)
         made = self.call(definition.__wrapped__)
         if not isinstance(made, Iterator):

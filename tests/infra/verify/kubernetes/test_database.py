@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.infra.support import database_inside
@@ -134,6 +135,22 @@ def test_there_is_a_full_backup_that_is_whole(live: KubernetesLive, eventually: 
         return [each for each in _stanza(live)["backup"] if each["type"] == "full" and not each.get("error")]
 
     assert eventually(full, 120, "the first full backup", interval=3)
+
+
+@pytest.mark.item("backup-daily-full", "backup-hourly-incremental")
+def test_prometheus_knows_when_the_newest_backups_ended(
+    live: KubernetesLive, prometheus: httpx.Client, eventually: Callable[..., Any]
+) -> None:
+    def measured() -> dict[str, float]:
+        answer = prometheus.get("/api/v1/query", params={"query": "backup_newest_end_seconds"}).json()
+        return {each["metric"]["type"]: float(each["value"][1]) for each in answer["data"]["result"]}
+
+    def held() -> dict[str, float]:
+        whole = [each for each in _stanza(live)["backup"] if not each.get("error")]
+        ends = [(each["type"], each["timestamp"]["stop"]) for each in whole]
+        return {"any": max(end for _, end in ends), "full": max(end for kind, end in ends if kind == "full")}
+
+    eventually(lambda: measured() == held(), 120, "the ends of the newest backups in Prometheus", interval=5)
 
 
 @pytest.mark.item("backup-automated-running")

@@ -1,4 +1,4 @@
-"""The programs of the repository host: pgBackRest's server, and the first backup, once there is a primary."""
+"""The programs of the repository host: pgBackRest's server, figures, and the first backup, once there is a primary."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ if __name__ == "__main__":
         main(
             [
                 Program("pgbackrest", ["pgbackrest", "server"], reloads=True),
+                Program("figures", ["python3", "/usr/local/lib/workflow/backup_figures.py"]),
                 Program("backup-run", ["backup-run", "first"], once=True),
             ],
             files,
