@@ -40,7 +40,8 @@ def print_access(outputs: Mapping[str, Any], stack: str) -> None:
     urls: Mapping[str, str] = outputs.get("urls") or {}
     for name, url in urls.items():
         out.print(f"{name.capitalize():<14} {url}", markup=False)
-    if "api" in urls and "edge" not in urls:
+    # The edge shows no documentation to visitors.
+    if "api" in urls and "edge" not in (outputs.get("inventory") or {}):
         out.print(f"{'API pages':<14} {urls['api'].rstrip('/')}/docs", markup=False)
     for part, reason in (outputs.get("missing") or {}).items():
         out.print(f"{part.capitalize():<14} not deployed: {reason}", markup=False)

@@ -24,7 +24,12 @@ RINGS = (
     Ring("stack", "a whole stack: up, verified, unchanged by a second up, drift mended, destroyed", setup=True),
     # Named until it is quick and sure enough for every change.
     Ring("cluster", "the one-node Kubernetes, and what is deployed to it, alive", setup=True, long=True),
-    Ring("faults", "kill -9, partitions and full disks under load", setup=True, long=True),
+    Ring(
+        "faults",
+        "planned changes and kill -9 of each part of a production stack, under load",
+        setup=True,
+        long=True,
+    ),
 )
 
 VERIFY = "verify"
