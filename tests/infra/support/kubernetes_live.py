@@ -65,7 +65,9 @@ class KubernetesLive:
 
     # ---- the inside ----
     def instances(self, part: str) -> list[str]:
-        return [str(pod["metadata"]["name"]) for pod in self.objects.pods(part)]
+        # One that the autoscaler has just asked for has no inside yet; whether enough of them run is asked elsewhere.
+        started = [pod for pod in self.objects.pods(part) if (pod.get("status") or {}).get("phase") != "Pending"]
+        return [str(pod["metadata"]["name"]) for pod in started]
 
     def host(self, part: str, instance: str | None = None) -> Host:
         names = [instance] if instance else self.instances(part)

@@ -66,6 +66,11 @@ def test_replicas_that_are_about_to_end_do_not_count() -> None:
     assert live(pod("api-2"), leaving, pod("api-0")).instances("api") == ["api-0", "api-2"]
 
 
+def test_a_replica_that_is_still_being_made_does_not_count() -> None:
+    asked_for = changed(pod("api-1"), "status/phase", "Pending")
+    assert live(pod("api-2"), asked_for, pod("api-0")).instances("api") == ["api-0", "api-2"]
+
+
 def test_of_a_job_only_the_pods_of_the_deployed_one_count() -> None:
     of_migrations = {"workflow.part": "migrations"}
     deployed = pod("migrations-1234-a", **of_migrations, **{"job-name": "migrations-1234"})
