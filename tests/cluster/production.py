@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -143,13 +144,14 @@ class Production:
         done = subprocess.run(words, input=b"", capture_output=True, timeout=20, check=False)
         return done.stdout.decode(errors="replace").partition("BEGIN CERTIFICATE")[2].partition("END CERTIFICATE")[0]
 
-    def other_api_image(self, folder: Path) -> str:
-        """The same service as another image, pushed: its reference by digest. A release changes no more than this."""
+    def other_api_image(self, folder: Path, *changes: str) -> str:
+        """The same service as another image, pushed: its reference by digest. `changes`: more lines of its recipe."""
         client = self.operator.docker
         now = str(self.operator.outputs()["inventory"]["api"]["image"])
         repository, _, digest_now = now.partition("@")
         tagged = f"{repository}:{self.operator.stack}"
-        (folder / "Dockerfile").write_text(f"FROM {now}\nLABEL workflow.test={self.operator.stack}\n")
+        recipe = [f"FROM {now}", f"LABEL workflow.test={secrets.token_hex(8)}", *changes]
+        (folder / "Dockerfile").write_text("\n".join(recipe) + "\n")
         client.images.build(path=str(folder), tag=tagged, forcerm=True)
         try:
             client.images.push(repository, tag=self.operator.stack)

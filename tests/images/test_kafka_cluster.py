@@ -132,7 +132,9 @@ def test_a_killed_broker_stops_no_writes_and_comes_back_level(cluster: KafkaClus
     assert not cluster.caught_up(NODES - 1)
     wait_until(lambda: cluster.caught_up(NODES - 1), "the broker to be level again")
     missing = "kafka_server_replica_manager_underreplicatedpartitions"
-    assert [cluster.figure(number, missing) for number in range(NODES)] == [0] * NODES
+    wait_until(
+        lambda: all(cluster.figure(number, missing) == 0 for number in range(NODES)), "the leaders counting it as level"
+    )
 
 
 def test_the_logins_before_the_last_rotation_end(cluster: KafkaCluster, client: Container) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,7 @@ from service.auth.roles import Role
 from service.platform.ids import new_id
 from service.platform.settings import Settings
 from service.platform.tables import users
-from tests.service.servers import PostgresServer
+from tests.service.servers import PostgresServer, eventually
 
 NOBODY = "127.0.0.1:9"
 """An address at which nothing listens."""
@@ -43,7 +44,16 @@ async def temporary_database(server: PostgresServer, template: str = "template0"
     try:
         yield server.url(name)
     finally:
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await eventually(lambda: _dropped(server, name), f"database {name} being dropped")
+
+
+async def _dropped(server: PostgresServer, name: str) -> bool:
+    """Drops a database with its connections. Only the superuser may end an autovacuum worker; that ends by itself."""
+    try:
+        await server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    except asyncpg.exceptions.InsufficientPrivilegeError:
+        return False
+    return True
 
 
 @asynccontextmanager
