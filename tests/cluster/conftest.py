@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 
 import docker
@@ -56,6 +57,8 @@ def described(cluster: Cluster) -> Iterator[Production]:
         finally:
             it.stop_loads()
             it.operator.run("destroy", "--yes")
+            for records in (Home.of().releases(name), Home.of().drills(name)):
+                shutil.rmtree(records, ignore_errors=True)
             client.close()
 
 

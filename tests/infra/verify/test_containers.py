@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,12 @@ from tests.infra.support.hosts import Host
 from tests.infra.support.inside import Said
 from tests.infra.support.live import ImageFacts, Live
 from tests.infra.support.stack_outputs import StackOutputs
+from tests.infra.support.waiting import NotYet
 
 pytestmark = pytest.mark.ring("verify")
 
 LARGEST_IMAGE = 1_000_000_000  # bytes
+LONGEST_START = 60.0  # seconds until a replica is ready
 DATA = {
     "postgres": "/var/lib/postgresql/data",
     "kafka": "/var/lib/kafka",
@@ -45,9 +48,13 @@ def _over(parts: dict[str, object], judge: Callable[[str], list[str]]) -> dict[s
 
 
 @pytest.mark.item("container-status-up")
-def test_every_container_is_up(outputs: StackOutputs, live: Live) -> None:
-    faults = _over({**outputs.running}, live.state_faults)
-    assert not faults, _told(faults)
+def test_every_container_is_up(outputs: StackOutputs, live: Live, eventually: Callable[..., Any]) -> None:
+    def up() -> bool | NotYet:
+        faults = _over({**outputs.running}, live.state_faults)
+        return NotYet(_told(faults)) if faults else True
+
+    # The autoscaler may have asked for another replica a moment ago.
+    eventually(up, LONGEST_START, "every container being up", interval=1)
 
 
 @pytest.mark.item("migrations-applied")
