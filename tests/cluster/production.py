@@ -74,7 +74,7 @@ class Production:
 
     def release(self) -> dict[str, Any]:
         """Releases what the description says; the record of it, however it ended."""
-        answer = self.operator.command("prod", "--stack", self.operator.stack, "--watch", "5", "--json", niceness=15)
+        answer = self.operator.command("prod", "--stack", self.operator.stack, "--watch", "5", "--json")
         assert answer.out.strip().startswith("{"), str(answer)
         record: dict[str, Any] = json.loads(answer.out)
         return record
