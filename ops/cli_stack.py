@@ -136,22 +136,31 @@ def stop(stack: StackName = "dev") -> None:
 def destroy(
     stack: StackName = "dev",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="Also the data that kubernetes.keepData would keep.")
+    ] = False,
 ) -> None:
-    """Delete a stack with its data. Asks first."""
+    """Delete a stack; with its data, unless its description keeps that (kubernetes.keepData). Asks first."""
     from ops import deploy
 
     context = context_of("destroy")
     context.home.make()
+    keep_data = not with_data and deploy.keeps_data(context, stack)
     if not yes:
+        deleted = "ends" if keep_data else "deletes the data of"
         if not is_terminal():
-            raise OperatorError(f"destroy deletes the data of stack {stack}, and nobody is here to agree", "add --yes")
-        typed = typer.prompt(
-            f"This deletes stack {stack} with all its data. Type the stack's name to go on", default=""
-        )
+            raise OperatorError(f"destroy {deleted} stack {stack}, and nobody is here to agree", "add --yes")
+        told = f"ends stack {stack}; its data stays" if keep_data else f"deletes stack {stack} with all its data"
+        typed = typer.prompt(f"This {told}. Type the stack's name to go on", default="")
         if typed != stack:
             raise OperatorError("nothing was deleted", f"type {stack} when asked, or add --yes")
-    deploy.destroy(context, stack)
-    context.progress.say(f"stack {stack} is gone")
+    deploy.destroy(context, stack, keep_data)
+    if keep_data:
+        context.progress.say(
+            f"stack {stack} is gone and its data is kept: `up` uses it again, `destroy --with-data` ends it"
+        )
+    else:
+        context.progress.say(f"stack {stack} is gone")
 
 
 @app.command()

@@ -62,8 +62,22 @@ def preview(context: Context, stack: str) -> Changes:
         return context.engine.preview(stack, report, refresh=True)
 
 
-def destroy(context: Context, stack: str) -> None:
-    """Deletes the stack, its data, and all that carries its label; leaves its description and the images."""
+KEPT_WITH_DATA = ("**workflow:infra:Secrets$**", "**::authority", "**$kubernetes:core/v1:Namespace::namespace")
+"""What the next `up` needs to take the data up again, as patterns of URNs: the passwords of its logins, the passphrase
+of its backups, the authority that its clients trust, and the namespace that the volume claims are in."""
+
+
+def keeps_data(context: Context, stack: str) -> bool:
+    """Whether the stack's description says that its data outlives it."""
+    described = context.stack(stack)
+    return described.target == "kubernetes" and described.kubernetes.keep_data
+
+
+def destroy(context: Context, stack: str, keep_data: bool = False) -> None:
+    """Deletes the stack, its data, and all that carries its label; leaves its description and the images.
+
+    With `keep_data` its volumes stay, and in the state what `up` needs to use them again.
+    """
     engine, progress = context.engine, context.progress
     with exclusive(context.home.locks / f"stack-{stack}.lock", f"changing stack {stack}", progress.say):
         with progress.task(f"Destroying stack {stack}") as report, live_stack(context, stack) as live:
@@ -71,9 +85,11 @@ def destroy(context: Context, stack: str) -> None:
                 engine.release_dead_lock(stack)
                 live.recover(engine, report, refuse_foreign=False)
                 fingerprint.forget(context.home, stack)
-                engine.destroy(stack, report)
-                engine.remove(stack)
-            rest = live.remove_leftovers(report)
-            context.home.cluster(stack).unlink(missing_ok=True)
+                engine.destroy(stack, report, keep=KEPT_WITH_DATA if keep_data else ())
+                if not keep_data:
+                    engine.remove(stack)
+            rest = live.remove_leftovers(report, keep_data)
+            if not keep_data:
+                context.home.cluster(stack).unlink(missing_ok=True)
         if rest:
             raise OperatorError(f"left over of stack {stack}: {rest}", "end what uses it and run the command again")

@@ -79,9 +79,22 @@ class Engine:
         """Takes what is really there into the state; creations that never ended are forgotten."""
         return self._operate("refresh", stack, ["--yes", "--skip-preview", "--clear-pending-creates"], report)
 
-    def destroy(self, stack: str, report: Callable[[str], None] = _silent) -> Changes:
-        """Deletes all resources of the stack, its data included."""
-        return self._operate("destroy", stack, ["--yes", "--skip-preview", "--refresh=true"], report)
+    def destroy(self, stack: str, report: Callable[[str], None] = _silent, keep: Sequence[str] = ()) -> Changes:
+        """Deletes all resources of the stack but those whose URN one of `keep` matches, and those these belong to."""
+        kept = [word for pattern in keep for word in ("--exclude", pattern)]
+        changes = self._operate("destroy", stack, ["--yes", "--skip-preview", "--refresh=true", *kept], report)
+        if keep:
+            self._forget_outputs(stack)
+        return changes
+
+    def _forget_outputs(self, stack: str) -> None:
+        """Pulumi keeps the outputs as long as one resource is there; they tell of a deployment that is gone."""
+        document = json.loads(self._quick(["stack", "export", "--stack", stack]))
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(without_outputs(document), file)
+            file.flush()
+            self._quick(["stack", "import", "--stack", stack, "--file", file.name])
+        drop_salt(self.config_file(stack))
 
     def remove(self, stack: str) -> None:
         """Forgets an empty stack; its config file stays."""
@@ -214,6 +227,16 @@ class Engine:
         last = [line.strip() for line in output.splitlines() if line.strip()][-1:]
         told = next(iter(own or general or last), "it said nothing")
         return OperatorError(f"{what} failed: {told[:400]}", mend_of(told))
+
+
+def without_outputs(document: dict[str, Any]) -> dict[str, Any]:
+    """An exported state without the outputs of the stack itself."""
+    deployment = document.get("deployment") or {}
+    resources = [
+        {**each, "outputs": {}} if each.get("type") == "pulumi:pulumi:Stack" else each
+        for each in deployment.get("resources") or []
+    ]
+    return {**document, "deployment": {**deployment, "resources": resources}}
 
 
 def _telling(text: str) -> list[str]:

@@ -37,10 +37,8 @@ def unrecorded(found: Found, state: dict[str, Any]) -> Found:
 
 
 def foreign(found: Found, state: dict[str, Any]) -> Found:
-    """What somebody else's state deployed here; a namespace that was kept with its data is not among it."""
-    if state.get("resources") or state.get("pending_operations"):
-        return []
-    return [(kind, thing) for kind, thing in found if kind is not NAMESPACE]
+    """What somebody else's state deployed or kept here: a state that kept its data has its namespace."""
+    return [] if state.get("resources") or state.get("pending_operations") else found
 
 
 def refuse_foreign(api: Api, stack: str, namespace: str, state: dict[str, Any]) -> None:
@@ -48,8 +46,8 @@ def refuse_foreign(api: Api, stack: str, namespace: str, state: dict[str, Any]) 
     if others := foreign(list(managed(api, stack, namespace)), state):
         names = ", ".join(address(*each) for each in others[:5])
         raise OperatorError(
-            f"the cluster runs a stack {stack} that this machine's state does not know: {names}, ...",
-            f"set WORKFLOW_HOME to where it was deployed from, or delete it: ./deploy-api.sh destroy {stack}",
+            f"the cluster has a stack {stack} that this machine's state does not know: {names}, ...",
+            f"set WORKFLOW_HOME to where it was deployed from, or end it: ./deploy-api.sh destroy {stack} --with-data",
         )
 
 

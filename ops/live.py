@@ -65,8 +65,8 @@ class LiveStack(Protocol):
     def recover(self, engine: "Engine", report: Report, refuse_foreign: bool = True) -> None:
         """Makes a stack whose last operation was cut off ready for the next one."""
 
-    def remove_leftovers(self, report: Report) -> str:
-        """Deletes what is left after Pulumi deleted the stack; returns what still is, in words."""
+    def remove_leftovers(self, report: Report, keep_data: bool = False) -> str:
+        """Deletes what is left after Pulumi deleted the stack; returns what still is and should not be, in words."""
 
     def published_ports(self) -> set[int]:
         """The ports of this machine that the stack holds."""

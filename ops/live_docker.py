@@ -53,7 +53,7 @@ class DockerStack:
     def recover(self, engine: Engine, report: Report, refuse_foreign: bool = True) -> None:
         leftovers.recover(engine, self._client, self._stack, report, refuse_foreign)
 
-    def remove_leftovers(self, report: Report) -> str:
+    def remove_leftovers(self, report: Report, keep_data: bool = False) -> str:
         leftovers.remove(self._client, leftovers.find(self._client, self._stack), report)
         return str(leftovers.find(self._client, self._stack))
 

@@ -146,9 +146,8 @@ class KubernetesStack:
             kube_leftovers.remove_unrecorded(self.api, self._name, self.namespace, state, report)
             engine.refresh(self._name, report)
 
-    def remove_leftovers(self, report: Report) -> str:
-        keep = self._stack.kubernetes.keep_data
-        return kube_leftovers.remove_all(self.api, self._name, self.namespace, keep, report)
+    def remove_leftovers(self, report: Report, keep_data: bool = False) -> str:
+        return kube_leftovers.remove_all(self.api, self._name, self.namespace, keep_data, report)
 
     def published_ports(self) -> set[int]:
         """None: ports of a cluster's nodes are the cluster's to give."""

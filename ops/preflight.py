@@ -168,7 +168,7 @@ def refuse_other_cluster(home: Home, api: Api, stack: Stack) -> None:
         raise OperatorError(
             f"stack {stack.name} was deployed to another cluster ({server}) than {api.server}",
             f"name the right context (kubernetes.context in Pulumi.{stack.name}.yaml, or KUBECONFIG); "
-            f"if that cluster is gone for good: ./deploy-api.sh destroy {stack.name}",
+            f"if that cluster is gone for good: ./deploy-api.sh destroy {stack.name} --with-data",
         )
 
 
@@ -190,9 +190,20 @@ def identify(api: Api) -> str:
 
 
 def refuse_missing_images(stack: Stack) -> None:
-    """Every image that the program will name must be in its registry."""
+    """Every image that the program will name must be in its registry.
+
+    Of those that the description names, only what a registry denies is refused: the cluster may reach and be allowed
+    what this machine is not.
+    """
     from infra.images import image_source
+    from infra.targets.docker_images import is_absent
     from stacks.errors import StackError
+
+    for name, given in sorted(stack.images.items()):
+        if is_absent(given):
+            raise OperatorError(
+                f"image {given} is not in its registry", f"push it, or mend images.{name} in Pulumi.{stack.name}.yaml"
+            )
 
     try:
         source = image_source(stack)

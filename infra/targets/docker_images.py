@@ -1,7 +1,7 @@
 """Which images the Docker engine has or can get. Read-only: nothing is pulled here."""
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 
 REGISTRY_SECONDS = 5
 """How long to ask a registry before the image counts as not to be had."""
@@ -22,6 +22,21 @@ def digest_reference(reference: str) -> str | None:
         return None
     repository = reference.rpartition(":")[0] if ":" in reference.rpartition("/")[2] else reference
     return f"{repository}@{data.id}"
+
+
+def is_absent(reference: str) -> bool:
+    """Whether its registry says that it has no such image; False also where nobody here is told, or may ask."""
+    try:
+        engine = docker.from_env(timeout=REGISTRY_SECONDS)
+        try:
+            engine.images.get_registry_data(reference)
+        finally:
+            engine.close()
+    except NotFound:
+        return True
+    except (DockerException, OSError):
+        pass
+    return False
 
 
 def why_unavailable(reference: str) -> str | None:

@@ -40,7 +40,7 @@ class KubernetesTarget(Part):
     spread: Literal["required", "preferred"] = "required"
     """Whether replicas of one part must run on different nodes, or only should."""
     keep_data: bool = True
-    """Whether volumes and the namespace survive `destroy`."""
+    """Whether volumes and the namespace survive `destroy`, and the secrets that the next `up` needs to use them."""
     nodes: Annotated[int, Field(ge=1, le=5000)] = 10
     """The most nodes that the cluster is to have: the quota must have room for what runs on each."""
     quota: Quota = Quota()

@@ -56,7 +56,7 @@ def described(cluster: Cluster) -> Iterator[Production]:
             yield it
         finally:
             it.stop_loads()
-            it.operator.run("destroy", "--yes")
+            it.operator.run("destroy", "--yes", "--with-data")
             for records in (Home.of().releases(name), Home.of().drills(name)):
                 shutil.rmtree(records, ignore_errors=True)
             client.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ops.engine import Engine
+from ops.engine import Engine, without_outputs
 from ops.errors import OperatorError
 from ops.events import Changes, EventReader
 from ops.home import Home
@@ -140,6 +140,24 @@ def test_a_failed_read_of_secret_outputs_logs_none_of_them(play: Play) -> None:
     with pytest.raises(OperatorError):
         play.engine().outputs("dev", secrets=True)
     assert "do-not-show-me" not in "\n".join(play.log)
+
+
+def test_a_destroy_that_keeps_something_imports_the_state_without_the_outputs(play: Play) -> None:
+    play.does({"stack export": {"stdout": json.dumps({"version": 3, "deployment": {"resources": []}})}})
+    play.engine().destroy("dev", keep=("**::secret", "**::authority"))
+    words = next(call for call in play.calls if call[0] == "destroy")
+    assert words.count("--exclude") == 2
+    imported = next(call for call in play.calls if call[:2] == ["stack", "import"])
+    assert not Path(imported[imported.index("--file") + 1]).exists(), "the copy of the state is still there"
+
+
+def test_only_the_stack_itself_loses_its_outputs() -> None:
+    root = {"type": "pulumi:pulumi:Stack", "outputs": {"urls": {}}}
+    drawn = {"type": "pulumi-python:dynamic:Resource", "outputs": {"value": "sealed"}}
+    document = {"version": 3, "deployment": {"manifest": {}, "resources": [root, drawn]}}
+    found = without_outputs(document)
+    assert found == {"version": 3, "deployment": {"manifest": {}, "resources": [{**root, "outputs": {}}, drawn]}}
+    assert root["outputs"], "the given document was changed"
 
 
 def test_the_committed_config_is_left_as_it_was(play: Play) -> None:

@@ -251,10 +251,11 @@ def test_a_stack_that_another_state_made_is_refused(cluster: FakeCluster) -> Non
     assert "WORKFLOW_HOME" in refused.value.mend
 
 
-def test_a_namespace_that_was_kept_with_its_data_is_nobody_elses() -> None:
+def test_data_whose_secrets_this_state_has_not_kept_is_refused() -> None:
     kept = FakeCluster()
     kept.add(NAMESPACE.path(), NS, OURS)
-    kube_leftovers.refuse_foreign(kept, "t", NS, _state())
+    with pytest.raises(OperatorError, match="this machine's state does not know: Namespace"):
+        kube_leftovers.refuse_foreign(kept, "t", NS, _state())
 
 
 def test_after_destroy_nothing_with_the_stacks_label_is_left(cluster: FakeCluster) -> None:

@@ -152,6 +152,15 @@ def test_an_image_that_its_registry_does_not_have_is_refused_with_the_way_to_pus
     assert refused.value.mend == "./deploy-api.sh push t"
 
 
+def test_a_given_image_that_its_registry_denies_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = f"r.test/api@sha256:{'0' * 64}"
+    monkeypatch.setattr("infra.targets.docker_images.is_absent", lambda reference: reference == given)
+    described = stack(registry="r.test:5000").model_copy(update={"images": {"api": given}})
+    with pytest.raises(OperatorError, match=f"image {given} is not in its registry") as refused:
+        preflight.refuse_missing_images(described)
+    assert refused.value.mend == "push it, or mend images.api in Pulumi.t.yaml"
+
+
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
