@@ -110,6 +110,7 @@ class ClusterTools:
         return {
             "passed": verify.passed(record),
             "summary": verify.summary_line(record),
+            "why": verify.failures(record),
             "items": items,
             "failed": failed,
             "figures": record["figures"],

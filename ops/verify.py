@@ -73,6 +73,16 @@ def passed(record: dict[str, Any]) -> bool:
     return record["exitCode"] == 0 and bool(record["items"])
 
 
+def failures(record: dict[str, Any]) -> list[str]:
+    """The entries that failed, each with the first line of why."""
+    found = []
+    for name, entry in record["items"].items():
+        if entry["status"] == "fail":
+            why = next((check["message"] for check in entry["checks"] if check["status"] == "fail"), "")
+            found.append(f"{name}: {why.splitlines()[0]}" if why else name)
+    return found
+
+
 def verification_table(record: dict[str, Any]) -> Table:
     """Each catalogue entry with its status, its number of checks and, unless it passed, why."""
     table = Table(title=f"Verification of stack {record['stack']}", title_justify="left", box=None, pad_edge=False)

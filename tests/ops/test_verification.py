@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from ops.verification import item_status
-from ops.verify import figure_lines, passed, summary_line, verification_table
+from ops.verify import failures, figure_lines, passed, summary_line, verification_table
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -115,6 +115,12 @@ def test_the_summary_names_every_entry_and_why_it_is_not_green(record: dict[str,
     assert summary_line(record).endswith("; 1 checks are for another target")
     assert figure_lines(record) == ["first run seconds: 0.25"]
     assert not passed(record)
+
+
+def test_the_entries_that_failed_are_told_with_the_first_line_of_why(record: dict[str, Any]) -> None:
+    failed = [name for name, entry in record["items"].items() if entry["status"] == "fail"]
+    assert [line.partition(": ")[0] for line in failures(record)] == failed
+    assert all("\n" not in line and line.partition(": ")[2] for line in failures(record))
 
 
 def test_a_run_without_checks_has_not_passed() -> None:
