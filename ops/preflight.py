@@ -10,6 +10,7 @@ from ops.kube import Api, ClusterRefusalError, Thing, connect
 from ops.kube_objects import MANAGED_BY, NAMESPACE, NODE, is_ours
 from ops.parts import STACK_LABEL
 from stacks.model import Stack
+from stacks.quantities import quantity
 from stacks.sizing import Demand
 
 OLDEST_SERVER = (1, 30)
@@ -17,19 +18,6 @@ OLDEST_SERVER = (1, 30)
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-_SIZES = {
-    "m": 0.001,
-    "": 1,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "T": 1e12,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-}
-_QUANTITY = re.compile(r"^([0-9.]+)([A-Za-z]*)$")
 
 
 def check_cluster(context: Context, stack: Stack, images: bool = True) -> None:
@@ -147,14 +135,6 @@ def _is_usable(node: Thing) -> bool:
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions") or [])
     taints = {each.get("effect") for each in node["spec"].get("taints") or []}
     return ready and not node["spec"].get("unschedulable") and not taints & {"NoSchedule", "NoExecute"}
-
-
-def quantity(text: str) -> float:
-    """A Kubernetes amount (`250m`, `1536Mi`, `2`) as a number. Raises ValueError for another text."""
-    match = _QUANTITY.match(text)
-    if match is None or match[2] not in _SIZES:
-        raise ValueError(f"{text} is not an amount")
-    return float(match[1]) * _SIZES[match[2]]
 
 
 def refuse_other_cluster(home: Home, api: Api, stack: Stack) -> None:

@@ -13,6 +13,7 @@ from ops.kube_objects import NAMESPACE
 from ops.kubeconfig import kubeconfig
 from stacks.model import Stack
 from stacks.parts.common import Resources
+from stacks.quantities import quantity
 from stacks.sizing import Demand
 from tests.ops.fake_cluster import FakeCluster
 
@@ -120,7 +121,7 @@ def test_a_cluster_that_is_large_enough_is_fine() -> None:
     [("250m", 0.25), ("2", 2), ("1536Mi", 1536 * 2**20), ("24650980Ki", 24650980 * 1024), ("1G", 1e9)],
 )
 def test_amounts_are_read_as_kubernetes_writes_them(text: str, number: float) -> None:
-    assert preflight.quantity(text) == pytest.approx(number)
+    assert quantity(text) == pytest.approx(number)
 
 
 def test_a_stack_is_not_deployed_to_another_cluster_than_before(tmp_path: Path) -> None:

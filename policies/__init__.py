@@ -1,0 +1,1 @@
+"""What the checklists ask of a deployment, judged before anything is deployed."""

@@ -1,0 +1,1 @@
+"""Rules, what they say, and when that lets a deployment pass."""

@@ -1,0 +1,1 @@
+"""One face for every resource, whichever provider it is of and wherever it was read."""
