@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from policies.engine.documents import Document
 from policies.engine.findings import Level, Severity
@@ -15,8 +15,7 @@ from policies.errors import PolicyError
 PROFILES = Path(__file__).parent.parent / "profiles.yaml"
 LEVELS: tuple[Level, ...] = ("mandatory", "advisory", "off")
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
-Environment = Literal["dev", "prod"]
-ENVIRONMENTS: tuple[Environment, ...] = ("dev", "prod")
+ENVIRONMENTS = ("dev", "prod")
 
 
 @dataclass(frozen=True)

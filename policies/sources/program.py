@@ -36,7 +36,7 @@ class Recorder(MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         """Keeps what is registered and answers with what it will be."""
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         inputs = plain(deserialize_properties(request.object, keep_unknowns=True))
         inputs.pop(_PROVIDER, None)
         self.found.append(
@@ -72,7 +72,7 @@ class _Answers(Mocks):
             outputs["metadata"] = {"name": args.name, "uid": args.name, **(args.inputs.get("metadata") or {})}
         return f"{args.name}-id", outputs
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> Any:
         raise NotImplementedError(f"the program looks up {args.token}, which needs an engine: preview it instead")
 
 
@@ -86,10 +86,10 @@ def record(program: Callable[[], None], project: str, stack: str) -> Deployment:
     exported: dict[str, Any] = {}
 
     # All registrations have landed when the decorated function returns.
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[None]:
         program()
-        root = pulumi.runtime.get_root_resource()
+        root: Any = pulumi.runtime.get_root_resource()
         return pulumi.Output.all(**root.outputs).apply(exported.update)
 
     run()
