@@ -1,5 +1,7 @@
 """What is deployed, in the order in which it depends on one another."""
 
+from collections.abc import Callable
+
 import pulumi
 
 from infra.components.edge import EdgeProxy
@@ -7,7 +9,7 @@ from infra.components.exporters import Exporters
 from infra.components.monitoring import Alertmanager, Grafana, Prometheus
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
 from infra.endpoints import ScrapeTarget
-from infra.images import image_source
+from infra.images import ImageSource, image_source
 from infra.provisioning import provision
 from infra.stack_secrets import Secrets
 from infra.targets.docker_images import why_unavailable
@@ -15,9 +17,15 @@ from stacks.errors import StackError
 from stacks.model import Stack
 
 
-def deploy(stack: Stack) -> None:
-    """Registers every resource of the stack and exports its outputs."""
-    image = image_source(stack)
+def deploy(
+    stack: Stack, images: ImageSource | None = None, unavailable: Callable[[str], str | None] | None = None
+) -> None:
+    """Registers every resource of the stack and exports its outputs.
+
+    `images` and `unavailable` answer in place of registries and of this machine's engine, for those who only want to
+    see what would be registered.
+    """
+    image = images or image_source(stack)
     secrets = Secrets(generation=stack.secret_generation)
     base = provision(stack, image, secrets)
     target, scheme = base.target, base.trust.scheme
@@ -58,7 +66,7 @@ def deploy(stack: Stack) -> None:
     prometheus = Prometheus(stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust)
     placed += [alertmanager.placed, prometheus.placed]
     missing: dict[str, str] = {}
-    if (reason := why_unavailable(stack.grafana.image)) is None:
+    if (reason := (unavailable or why_unavailable)(stack.grafana.image)) is None:
         placed.append(Grafana(stack, target, prometheus.url, secrets.grafana, base.trust).placed)
     elif stack.grafana.required:
         raise StackError(stack.name, [f"workflow-platform:grafana.required is true, but {reason}"])

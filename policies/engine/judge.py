@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from policies.engine.findings import Finding, Judgement
@@ -52,8 +52,7 @@ def judge(
     result.not_applicable = {item: why for item, why in result.not_applicable.items() if not seen[item]}
     failed = result.items()
     result.passed = {item: count for item, count in result.passed.items() if seen[item] and item not in failed}
-    when = today or datetime.now(UTC).date()
-    result.findings = apply(waivers, result.findings, profiles.demands, when)
+    result.findings = apply(waivers, result.findings, profiles.demands, today)
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -71,16 +71,20 @@ def _waiver(document: Document, known: Collection[str]) -> Waiver:
 
 
 def apply(
-    waivers: Iterable[Waiver], findings: list[Finding], demands: Mapping[str, Demand], today: date
+    waivers: Iterable[Waiver], findings: list[Finding], demands: Mapping[str, Demand], today: date | None = None
 ) -> list[Finding]:
-    """The findings with those let pass marked, and a finding for each waiver that is expired, unused or not allowed."""
+    """The findings with those let pass marked, then one for each waiver that is expired, unused or not allowed.
+
+    `today` is the day in UTC when it is not given.
+    """
     result = list(findings)
+    when = today or datetime.now(UTC).date()
     for waiver in waivers:
         covered = [index for index, each in enumerate(result) if waiver.covers(each)]
         demand = demands.get(waiver.item)
         if demand is not None and not demand.waivable:
             result.append(_about(waiver, "lets pass what can't be waived", "remove it and mend what it covers"))
-        elif waiver.expired(today):
+        elif waiver.expired(when):
             result.append(_about(waiver, "has expired", "mend what it covers, or decide anew and give a later date"))
         elif not covered:
             result.append(_about(waiver, "covers nothing that was found", "remove it"))
