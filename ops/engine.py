@@ -71,9 +71,16 @@ class Engine:
         options = ["--skip-preview", f"--refresh={str(refresh).lower()}"]
         return self._operate("up", stack, ["--yes", *options], report)
 
-    def preview(self, stack: str, report: Callable[[str], None] = _silent, refresh: bool = False) -> Changes:
-        """What `up` would do; changes nothing."""
-        return self._operate("preview", stack, [f"--refresh={str(refresh).lower()}"], report)
+    def preview(
+        self,
+        stack: str,
+        report: Callable[[str], None] = _silent,
+        refresh: bool = False,
+        policy_pack: Path | None = None,
+    ) -> Changes:
+        """What `up` would do; changes nothing. With a policy pack what that forbids is a failure."""
+        judged = ["--policy-pack", str(policy_pack)] if policy_pack else []
+        return self._operate("preview", stack, [f"--refresh={str(refresh).lower()}", *judged], report)
 
     def refresh(self, stack: str, report: Callable[[str], None] = _silent) -> Changes:
         """Takes what is really there into the state; creations that never ended are forgotten."""
@@ -146,8 +153,8 @@ class Engine:
                 drop_salt(self.config_file(stack))
             reader.poll()
         if code:
-            raise self._failure(f"{verb} of stack {stack}", output, reader.failures)
-        return Changes(reader.counts, time.monotonic() - started, reader.drift)
+            raise self._failure(f"{verb} of stack {stack}", output, [*reader.violations, *reader.failures])
+        return Changes(reader.counts, time.monotonic() - started, reader.drift, reader.advice)
 
     def _quick(self, arguments: Sequence[str]) -> str:
         code, output = self._run(arguments, QUICK_SECONDS)

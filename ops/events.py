@@ -30,6 +30,8 @@ class Changes:
     seconds: float
     drift: dict[str, str] = field(default_factory=dict)
     """Logical name to operation of every resource that was not left as it was."""
+    advice: list[str] = field(default_factory=list)
+    """What a policy pack found and did not forbid."""
 
     @property
     def total(self) -> int:
@@ -54,6 +56,8 @@ class EventReader:
         self.report = report
         self.counts: dict[str, int] = {}
         self.failures: list[str] = []
+        self.violations: list[str] = []
+        self.advice: list[str] = []
         self.drift: dict[str, str] = {}
         self._done: Counter[str] = Counter()
         self._offset = 0
@@ -79,6 +83,8 @@ class EventReader:
             self._step(step, finished=True)
         elif diagnostic := event.get("diagnosticEvent"):
             self._diagnostic(diagnostic)
+        elif finding := event.get("policyEvent"):
+            self._finding(finding)
         elif summary := event.get("summaryEvent"):
             self.counts = {name: int(count) for name, count in (summary.get("resourceChanges") or {}).items()}
 
@@ -92,6 +98,12 @@ class EventReader:
         self._done[operation] += finished
         doing, done = VERBS[operation]
         self.report(f"{done if finished else doing} {name}")
+
+    def _finding(self, finding: dict[str, Any]) -> None:
+        message = " ".join(_COLOUR.sub("", str(finding.get("message", ""))).split())
+        name = resource_name(str(finding.get("resourceUrn", "")))
+        told = f"policy {finding.get('policyName')}: {f'{name}: ' if name else ''}{message}"
+        (self.violations if finding.get("enforcementLevel") == "mandatory" else self.advice).append(told)
 
     def _diagnostic(self, diagnostic: dict[str, Any]) -> None:
         message = _COLOUR.sub("", str(diagnostic.get("message", "")))

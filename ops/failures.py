@@ -6,6 +6,10 @@ IN_GENERAL = "mend that and run the command again; what is made is kept"
 
 _MENDS = (
     (
+        r"^policy [a-z0-9-]+: ",
+        "mend what it names; all of it: ./deploy-api.sh policy STACK; why: ./deploy-api.sh policy explain NAME",
+    ),
+    (
         r"ImagePullBackOff|ErrImagePull|InvalidImageName|failed to pull",
         "see that the cluster's nodes reach the registry and that it has the image (./deploy-api.sh push); "
         "where it wants a login, name a pull secret: kubernetes.imagePullSecret",

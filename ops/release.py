@@ -5,7 +5,6 @@ from typing import Any
 
 from ops.release_report import write_report
 from ops.release_steps import (
-    NO_PACK,
     Origin,
     Steps,
     Tools,
@@ -39,7 +38,6 @@ def make_release(
     try:
         with steps.step("policies") as said:
             said.note = tools.policies()
-            said.skipped = said.note == NO_PACK
         _back_up(tools, release, steps)
     except Exception as error:
         finish(releases, release, "failed", f"{reason_of(error)}; nothing was changed")

@@ -11,8 +11,6 @@ from ops.errors import OperatorError
 from ops.release_report import write_report
 from ops.releases import Outcome, Release, Releases, Step
 
-NO_PACK = "not run: no pack"
-
 
 @dataclass(frozen=True)
 class Origin:

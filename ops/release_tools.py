@@ -16,7 +16,7 @@ from ops.home import PROJECT_DIR
 from ops.live_kubernetes import MIGRATIONS, KubernetesStack
 from ops.logs import whole_lines
 from ops.preflight import check_cluster, deployed_images
-from ops.release_steps import NO_PACK, Origin
+from ops.release_steps import Origin
 from ops.watch import Traffic, traffic_of, watch
 
 BACKUP = "backup-incremental"
@@ -70,7 +70,11 @@ class ClusterTools:
             client.close()
 
     def policies(self) -> str:
-        return NO_PACK
+        engine = self._context.engine
+        with self._context.progress.task("Preview under the policy pack") as report:
+            engine.ensure(self._stack)
+            changes = engine.preview(self._stack, report, policy_pack=PROJECT_DIR / "policies")
+        return f"passed, {len(changes.advice)} advisory findings; it would {changes}"
 
     def is_live(self) -> bool:
         engine = self._context.engine

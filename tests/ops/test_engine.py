@@ -115,6 +115,23 @@ def test_a_failed_operation_is_told_by_its_first_error(play: Play) -> None:
     assert failed.value.mend
 
 
+def test_what_a_policy_forbids_is_told_before_anything_else(play: Play) -> None:
+    urn = "urn:pulumi:dev::workflow-platform::docker:index/container:Container::kafka"
+    finding = {"policyName": "container-hardening", "resourceUrn": urn, "message": "<{%fg 1%}>privileged:\nit is\n"}
+    events = [
+        {"policyEvent": {**finding, "enforcementLevel": "advisory", "policyName": "log-rotation"}},
+        {"policyEvent": {**finding, "enforcementLevel": "mandatory"}},
+        {"diagnosticEvent": {"severity": "error", "message": "update failed", "urn": ""}},
+    ]
+    play.does({"preview": {"code": 255, "events": events}})
+    with pytest.raises(OperatorError) as failed:
+        play.engine().preview("dev", policy_pack=Path("policies"))
+    told = "preview of stack dev failed: policy container-hardening: kafka: privileged: it is"
+    assert failed.value.reason == told
+    assert "policy explain" in failed.value.mend
+    assert play.calls[-1][play.calls[-1].index("--policy-pack") + 1] == "policies"
+
+
 def test_a_program_that_raised_is_told_by_its_exception(play: Play) -> None:
     text = (
         "Program failed with an unhandled exception:\nTraceback (most recent call last):\n  File x\nStackError: refused"
