@@ -39,6 +39,9 @@ def check(
     state: Annotated[
         Path | None, typer.Option(help="Judge this exported state (pulumi stack export) instead of the tree.")
     ] = None,
+    manifests: Annotated[
+        Path | None, typer.Option(help="Judge the Kubernetes manifests in this folder or file instead of the tree.")
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="dev or prod; told by the stack's name without it.")] = None,
     waivers: Annotated[Path | None, typer.Option(help="Another file of waivers than policies/waivers.yaml.")] = None,
     form: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "table",
@@ -49,7 +52,9 @@ def check(
 
     if form not in FORMATS:
         raise OperatorError(f"there is no format {form}", f"name one of: {', '.join(FORMATS)}")
-    judgement = judge_stack(context_of("policy"), stack, state, profile, waivers)
+    judgement = judge_stack(
+        context_of("policy"), stack, state=state, manifests=manifests, profile=profile, waivers=waivers
+    )
     if form == "table":
         if judgement.findings:
             out.print(findings_table(judgement))

@@ -23,9 +23,15 @@ STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cya
 
 
 def judge_stack(
-    context: Context, name: str, state: Path | None = None, profile: str | None = None, waivers: Path | None = None
+    context: Context,
+    name: str,
+    *,
+    state: Path | None = None,
+    manifests: Path | None = None,
+    profile: str | None = None,
+    waivers: Path | None = None,
 ) -> Judgement:
-    """What the rules say of a stack of this tree, or of an exported state.
+    """What the rules say of a stack of this tree, of an exported state, or of rendered manifests.
 
     Raises OperatorError or PolicyError for a wrong description, state, profile or waiver: nothing is judged then.
     """
@@ -33,6 +39,7 @@ def judge_stack(
     from policies.engine.profiles import ENVIRONMENTS, load_profiles
     from policies.engine.rule import all_rules
     from policies.engine.waivers import WAIVERS, load_waivers
+    from policies.sources.manifests import read_manifests
     from policies.sources.state import read_state
     from policies.view.project import Project
 
@@ -42,8 +49,13 @@ def judge_stack(
     if waivers is not None and not waivers.exists():
         raise OperatorError(f"the file of waivers {waivers} is not there", "name one that is, or leave the option out")
     let_pass = load_waivers(waivers or WAIVERS, {rule.item for rule in rules})
-    deployment = read_state(state) if state else recorded(context.stack(name))
-    project = None if state else Project(PROJECT_DIR, name, context.home.reports)
+    if state and manifests:
+        raise OperatorError("both a state and manifests are given", "judge one at a time")
+    if state:
+        return judge(read_state(state), rules, profiles, environment=profile, waivers=let_pass)
+    if manifests:
+        return judge(read_manifests(manifests), rules, profiles, environment=profile, waivers=let_pass)
+    deployment, project = recorded(context.stack(name)), Project(PROJECT_DIR, name, context.home.reports)
     return judge(deployment, rules, profiles, environment=profile, waivers=let_pass, project=project)
 
 

@@ -1,0 +1,1 @@
+"""Programs of somebody else, which know nothing of the workflow platform."""
