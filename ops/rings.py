@@ -22,6 +22,7 @@ RINGS = (
     Ring("images", "each image starts, is healthy, runs as its user, stays small", setup=True),
     Ring("service", "the service against a real Postgres and a real Kafka", setup=True),
     Ring("stack", "a whole stack: up, verified, unchanged by a second up, drift mended, destroyed", setup=True),
+    Ring("policies", "every mutation of this project is caught by the policy pack, under its own name", long=True),
     # Named until it is quick and sure enough for every change.
     Ring("cluster", "the one-node Kubernetes, and what is deployed to it, alive", setup=True, long=True),
     Ring(
