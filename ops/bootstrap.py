@@ -120,6 +120,11 @@ class Bootstrap:
                 self._make(wanted)
 
     def _make(self, wanted: str) -> None:
+        if self.venv.is_symlink():
+            raise BootstrapError(
+                f"{self.venv} is a link to another folder, whose content would be replaced",
+                "remove the link, or name the folder itself: WORKFLOW_VENV",
+            )
         free = shutil.disk_usage(self.root).free
         if free < MINIMUM_FREE_BYTES:
             raise BootstrapError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.bootstrap import STAMP, Bootstrap, explain, fingerprint, is_complete, uv_settings
+from ops.bootstrap import STAMP, Bootstrap, BootstrapError, explain, fingerprint, is_complete, uv_settings
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -68,6 +68,16 @@ def test_a_full_disk_is_noticed_before_anything_is_begun(tree: Path, monkeypatch
     with pytest.raises(Exception, match="GB are free"):
         Bootstrap(tree, tree / ".venv").ensure()
     assert not (tree / ".venv").exists()
+
+
+def test_an_environment_of_another_checkout_is_never_replaced_through_a_link(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "kept").write_text("")
+    (tree / ".venv").symlink_to(other)
+    with pytest.raises(BootstrapError, match="is a link to another folder"):
+        Bootstrap(tree, tree / ".venv").ensure()
+    assert (other / "kept").exists()
 
 
 def test_an_environment_without_its_stamp_is_made_afresh(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
