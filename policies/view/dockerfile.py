@@ -132,7 +132,7 @@ def filled(text: str, arguments: Mapping[str, str]) -> str:
 def _instructions(text: str, path: str) -> Iterator[Instruction]:
     start, parts = 0, list[str]()
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.lstrip().startswith("#") or (not parts and not line.strip()):
+        if line.lstrip().startswith("#") or not line.strip():
             continue
         if not parts:
             start = number
