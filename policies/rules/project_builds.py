@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from policies.engine.rule import Fault, rule
 from policies.rules.project_images import has_recipes
+from policies.rules.project_tests import is_released
 from policies.view.parts import PlatformPart
 from policies.view.project import Project
 from policies.view.reports import ImageBuild, images
@@ -76,7 +77,8 @@ def images_are_small(project: Project) -> Iterator[Fault]:
 
 
 @rule(
-    "image-labels-match-release", on=Project, where=_is_built, environments=["prod"],
+    "image-labels-match-release", on=Project, where=lambda project: is_released(project) and _is_built(project),
+    environments=["prod"],
     wanted="the label of a commit", mend="commit, remove the image and run ./deploy-api.sh setup",
 )  # fmt: skip
 def images_are_built_from_a_commit(project: Project) -> Iterator[Fault]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 
@@ -70,8 +69,7 @@ def _builds_an_index_and_blocks(migration: Migration, each: Operation) -> bool:
     if each.name == "create_index":
         return migration.is_live(each.table) and each.option("postgresql_concurrently") is not True
     if each.name == "add_column":
-        column = each.argument(1, "column")
-        keywords = column.keywords if isinstance(column, ast.Call) else []
+        keywords = each.column.keywords if each.column is not None else []
         indexed = any(k.arg in ("index", "unique") and getattr(k.value, "value", None) is True for k in keywords)
         return indexed and migration.is_live(each.table)
     found = INDEX.match(each.sql) if each.sql is not None else None
@@ -143,8 +141,8 @@ def _risk(migration: Migration, each: Operation) -> str | None:
 
 
 def _has_no_default(each: Operation) -> bool:
-    column = each.argument(1, "column")
-    given = {k.arg: getattr(k.value, "value", True) for k in column.keywords} if isinstance(column, ast.Call) else {}
+    keywords = each.column.keywords if each.column is not None else []
+    given = {k.arg: getattr(k.value, "value", True) for k in keywords}
     return given.get("nullable") is False and "server_default" not in given
 
 

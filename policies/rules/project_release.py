@@ -47,7 +47,10 @@ def every_commit_was_reviewed(project: Project) -> Iterator[Fault]:
     reviewed = {each.of for each in approvals(project, "code-review")}
     missing = sum(1 for commit in project.tree.unreleased if commit not in reviewed)
     if missing:
-        yield Fault("reports/approvals.json", f"{missing} commits since the release before have no recorded review")
+        yield Fault(
+            "reports/approvals.json",
+            f"commits since the release before that nobody is recorded to have reviewed: {missing}",
+        )
 
 
 @rule("code-vulnerability-scan", on=Project, where=is_released, mend=ANEW,

@@ -41,6 +41,12 @@ class Operation:
         return found.value if isinstance(found, ast.Constant) else None
 
     @property
+    def column(self) -> ast.Call | None:
+        """The column that an `add_column` describes."""
+        given = [*self.call.args, *(each.value for each in self.call.keywords if each.arg == "column")]
+        return next((each for each in given if isinstance(each, ast.Call)), None)
+
+    @property
     def sql(self) -> str | None:
         """The statement of an `execute` that is written as SQL. What is put in at run time is shown as a question mark;
         None when the statement is no text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 GIT_SECONDS = 20.0
 WITHOUT_GIT = "content-"
 """What the name of a tree outside of git begins with; a hash of its files follows."""
+_OTHER_REPOSITORY = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
+"""With these, which git sets for its hooks, it would look elsewhere than in the given folder."""
 _NOT_SOURCES = frozenset({"build", "dist", "__pycache__", "node_modules"})
 
 
@@ -51,9 +54,10 @@ def _unreleased(root: Path) -> list[str]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     """What git answers; None when it is not there, fails or does not end."""
-    command = ["git", "-C", str(root), *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    environ = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True, env=environ)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -90,6 +90,11 @@ def test_an_image_that_no_command_builds_is_found(tmp_path: Path) -> None:
     assert said(project, "every_image_was_built") == ["images/moon: no command builds this image"]
 
 
+def test_a_rehearsal_may_be_built_from_a_tree_with_changes(tmp_path: Path) -> None:
+    project = tree(tmp_path, revision="unknown")
+    assert said(Project(project.root, "test-1", project.reports), "images_are_built_from_a_commit") is None
+
+
 def test_a_dev_stack_may_be_built_from_a_tree_with_changes(tmp_path: Path) -> None:
     project = tree(tmp_path, revision="unknown")
     assert said(project, "images_are_built_from_a_commit", environment="dev") == []

@@ -166,7 +166,8 @@ def test_a_script_that_leaves_the_lists_of_packages_is_found(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "base",
-    ["alpine:3.20", "debian:bookworm-slim", "python:3.12-slim-bookworm", "scratch", "gcr.invalid/distroless/static:nonroot",
+    ["alpine:3.20", "debian:bookworm-slim", "python:3.12-slim-bookworm", "scratch",
+     "r.invalid/distroless/static:nonroot",
      "r.invalid/ubi9/ubi-minimal:9.4", "node:22-alpine3.20@sha256:" + "0" * 64],
 )  # fmt: skip
 def test_minimal_bases_are_known(base: str, tmp_path: Path) -> None:
