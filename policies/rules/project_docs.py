@@ -28,7 +28,7 @@ PROCEDURES = ("dev", "prod", "verify", "rollback", "migrate", "backup", "restore
 
 
 def _has_service(project: Project) -> bool:
-    return bool(routed(project))
+    return bool(project.files("service/**/routes.py"))
 
 
 @rule(
@@ -104,7 +104,7 @@ def _pages(project: Project) -> Iterator[tuple[str, str]]:
 
 
 def _has_verbs(project: Project) -> bool:
-    return bool(_verbs(project))
+    return bool(project.files("ops/cli*.py"))
 
 
 @rule("deployment-docs-current", on=Project, where=_has_verbs, wanted="verbs that there are", mend="the page")

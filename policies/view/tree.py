@@ -66,7 +66,10 @@ def _git(root: Path, *arguments: str) -> str | None:
 def _content(root: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(_sources(root)):
-        inner = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            inner = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            inner = "unreadable"
         digest.update(f"{inner} {path.relative_to(root).as_posix()}\n".encode())
     return digest.hexdigest()
 

@@ -89,6 +89,13 @@ def test_a_route_that_changed_is_found(old: str, new: str, tmp_path: Path) -> No
     assert "is not in the document as it is in the source" in found[0]
 
 
+def test_source_that_nobody_can_read_is_not_let_pass(tmp_path: Path) -> None:
+    assert said(service(tmp_path, routes="router = ("), API) == ["not evaluated: : the rule itself failed: SyntaxError"]
+    project = make(tmp_path / "cli", {"ops/cli.py": "def ("})
+    found = said(project, "pages_name_verbs_that_exist")
+    assert found == ["not evaluated: : the rule itself failed: SyntaxError"]
+
+
 def test_an_operation_without_a_route_is_found(tmp_path: Path) -> None:
     gone = ROUTES.replace('@router.get("/{id}")', "@other")
     assert said(service(tmp_path, routes=gone), API) == [

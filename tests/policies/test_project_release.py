@@ -94,6 +94,18 @@ def test_outside_of_git_nobody_can_tell(check: str, tmp_path: Path) -> None:
     assert said(rehearsal, check) is None
 
 
+def test_what_git_sets_for_its_hooks_does_not_lead_astray(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert tree_of(repository.root).tags == ("v1.2.3",)
+
+
+def test_without_the_program_git_a_tree_is_known_by_its_content(
+    repository: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert not tree_of(repository.root).is_versioned
+
+
 def test_a_folder_inside_another_repository_is_not_that_repository(repository: Project) -> None:
     inner = repository.root / "inner"
     inner.mkdir()
