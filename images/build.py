@@ -29,18 +29,27 @@ STEP_SILENCE_SECONDS = 1200
 _STEP = re.compile(r"^Step (\d+)/(\d+) : (.*)$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SHOWN_STEPS = ("FROM", "RUN", "COPY")  # the others take no time
+_WARNING = re.compile(r"^[WE]: |\b(warn(ing)?|error|deprecat(ed|ion))\b\s*[:\]]|^npm warn\b", re.IGNORECASE)
+"""A line in which apt, dpkg, a compiler, pip, Maven or npm complains of something that does not stop the build."""
+_KEPT_WARNINGS = 50
 _BUILT = re.compile(r"^sha256:[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image that the engine has. `seconds` is 0 when it was there before."""
+    """An image that the engine has. `seconds` is 0 when it was there before.
+
+    `revision` and `version` are its labels. `warnings` is None when it was there before, so that nobody saw its build.
+    """
 
     name: str
     reference: str
     image_id: str
     size_bytes: int
     seconds: float
+    revision: str = ""
+    version: str = ""
+    warnings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +116,18 @@ def _look_up(engine: docker.DockerClient, plan: _Plan, found: dict[str, BuiltIma
         missing[plan.name] = plan
 
 
-def _describe(engine: docker.DockerClient, name: str, key: str, reference: str, seconds: float) -> BuiltImage:
+def _describe(
+    engine: docker.DockerClient,
+    name: str,
+    key: str,
+    reference: str,
+    seconds: float,
+    warnings: tuple[str, ...] | None = None,
+) -> BuiltImage:
     details = engine.images.get(key).attrs
-    return BuiltImage(name, reference, str(details["Id"]), int(details["Size"]), seconds)
+    labels = (details.get("Config") or {}).get("Labels") or {}
+    revision, version = (str(labels.get(f"org.opencontainers.image.{each}", "")) for each in ("revision", "version"))
+    return BuiltImage(name, reference, str(details["Id"]), int(details["Size"]), seconds, revision, version, warnings)
 
 
 def _run(engine: docker.DockerClient, missing: dict[str, _Plan], report: Report) -> Iterator[tuple[str, BuiltImage]]:
@@ -152,6 +170,7 @@ def _build_one(
 ) -> BuiltImage:
     started = time.monotonic()
     step, output, image_id = "", list[str](), ""
+    warnings: list[str] = []
     try:
         for event in _events(engine, plan, revision):
             if stop.is_set():
@@ -168,6 +187,8 @@ def _build_one(
                         report(f"{plan.name}: {match[1]}/{match[2]} {match[3][:80]} [{elapsed:.0f} s]")
                 elif line.strip():
                     output.append(line)
+                    if _WARNING.search(line) and len(warnings) < _KEPT_WARNINGS:
+                        warnings.append(line.strip()[:300])
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise build_failure(plan.name, step, str(error), output) from error
     if not _BUILT.match(image_id):
@@ -175,7 +196,7 @@ def _build_one(
     repository, _, tag = plan.reference.rpartition(":")
     engine.api.tag(image_id, repository, tag)
     seconds = time.monotonic() - started
-    built = _describe(engine, plan.name, image_id, plan.reference, seconds)
+    built = _describe(engine, plan.name, image_id, plan.reference, seconds, tuple(warnings))
     report(f"{plan.name}: built {plan.reference}, {built.size_bytes / 1e6:.0f} MB, in {seconds:.0f} s")
     return built
 

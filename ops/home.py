@@ -64,6 +64,11 @@ class Home:
         """The one-node Kubernetes of this machine, where it runs one."""
         return self.root / "node"
 
+    @property
+    def reports(self) -> Path:
+        """What was found out about the tree: its tests, its images (policies/view/reports.py has the shapes)."""
+        return self.root / "reports"
+
     def releases(self, stack: str) -> Path:
         """The records of what was released to a stack."""
         return self.root / "releases" / stack

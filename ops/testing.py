@@ -11,8 +11,10 @@ from ops.console import duration
 from ops.context import Context
 from ops.environment import pulumi_environment
 from ops.home import PROJECT_DIR
+from ops.reports import record_ring
 from ops.rings import LINT, Ring
 from ops.setup.machine import set_up
+from policies.view.tree import tree_of
 
 RING_SECONDS = 2400.0
 LINTERS = (
@@ -34,7 +36,10 @@ class Outcome:
 
 
 def run_rings(context: Context, rings: list[Ring], fail_fast: bool = False) -> list[Outcome]:
-    """Runs them in order and goes on after a failure, so that one run shows all that is wrong."""
+    """Runs them in order and goes on after a failure, so that one run shows all that is wrong.
+
+    How each ended is written down with the tree that it was run on, for the policy pack.
+    """
     outcomes: list[Outcome] = []
     prepared: str | None = None
     for ring in rings:
@@ -43,9 +48,10 @@ def run_rings(context: Context, rings: list[Ring], fail_fast: bool = False) -> l
         if ring.setup and prepared is None:
             prepared = _prepare(context)
         context.progress.say(f"\n== ring {ring.name}: {ring.proves}")
-        started = time.monotonic()
+        started, tree = time.monotonic(), tree_of(PROJECT_DIR)
         why = f"the machine could not be set up: {prepared}" if ring.setup and prepared else _run(context, ring)
         outcomes.append(Outcome(ring, time.monotonic() - started, why))
+        record_ring(context.home, outcomes[-1].ring.name, outcomes[-1].seconds, why, [tree, tree_of(PROJECT_DIR)])
     return outcomes
 
 

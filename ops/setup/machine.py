@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ops import reports
 from ops.console import Progress, Report
 from ops.docker_client import connect
 from ops.home import Home
@@ -38,7 +39,7 @@ def setup_steps(home: Home) -> list[Step]:
         Step("Pulumi CLI", lambda: tools.cli() is not None, _with_room(home, tools.ensure_cli)),
         Step("Pulumi plugins", tools.plugins_ready, tools.ensure_plugins),
         Step("Base image", base_image_ready, _with_room(home, ensure_base_image)),
-        Step("Images", images_ready, _with_room(home, build_images)),
+        Step("Images", lambda: images_ready(home), _with_room(home, lambda report: build_images(home, report))),
     ]
 
 
@@ -57,21 +58,25 @@ def _with_room(home: Home, run: Callable[[Report], None]) -> Callable[[Report], 
     return checked
 
 
-def images_ready() -> bool:
-    """Whether the engine has every image in the version that the tree describes."""
+def images_ready(home: Home) -> bool:
+    """Whether the engine has every image in the version that the tree describes, and that is written down."""
     from images import catalog
 
+    wanted = {name: catalog.reference(name) for name in catalog.names()}
+    recorded = reports.recorded_images(home)
+    if any(recorded.get(name) != reference for name, reference in wanted.items()):
+        return False
     client = connect()
     try:
         # One call: the listing of image objects would inspect each of them.
         have = {tag for image in client.api.images() for tag in image["RepoTags"] or []}
     finally:
         client.close()
-    return all(catalog.reference(name) in have for name in catalog.names())
+    return all(reference in have for reference in wanted.values())
 
 
-def build_images(report: Report) -> None:
-    """Builds the missing ones. Raises what the build raises, with a reason and a mend."""
+def build_images(home: Home, report: Report) -> None:
+    """Builds the missing ones and writes down what they are. Raises what the build raises, with a reason and a mend."""
     from images import build, catalog
 
-    build.build(list(catalog.names()), report)
+    reports.record_images(home, build.build(list(catalog.names()), report))

@@ -37,7 +37,8 @@ class FakeEngine:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        return {"Id": f"{DIGEST}1", "Size": 123_000_000}
+        labels = {"org.opencontainers.image.version": "1.2.3", "org.opencontainers.image.revision": "0" * 40}
+        return {"Id": f"{DIGEST}1", "Size": 123_000_000, "Config": {"Labels": labels}}
 
     def build(self, fileobj: Any, buildargs: dict[str, str], **options: Any) -> Iterator[dict[str, Any]]:
         assert options["custom_context"]
@@ -90,6 +91,33 @@ def test_each_step_is_reported_with_its_image_and_the_time() -> None:
     build(["base"], lines.append, FakeEngine())  # type: ignore[arg-type]
     assert lines[1] == "base: 2/2 RUN install-packages x [0 s]"
     assert lines[-1] == f"base: built {catalog.reference('base')}, 123 MB, in 0 s"
+
+
+def test_warnings_of_a_build_are_kept_and_nobody_saw_those_of_an_image_that_was_there() -> None:
+    engine = FakeEngine()
+    said = [
+        "W: Some index files failed to download",
+        "npm warn old lockfile",
+        "a.c:1: \x1b[35mwarning:\x1b[0m unused",
+        "[WARNING] a plugin has no version",
+        "DEPRECATION: this will go",
+        "Setting up libgpg-error0:amd64 (1.46-1) ...",
+        "no error was found",
+    ]
+    engine.scripts["base"] = [*({"stream": f"{line}\n"} for line in said), {"aux": {"ID": f"{DIGEST}1"}}]
+    built = build(["base"], lambda _line: None, engine)["base"]  # type: ignore[arg-type]
+    assert built.warnings == (*said[:2], "a.c:1: warning: unused", *said[3:5])
+    assert (built.version, built.revision) == ("1.2.3", "0" * 40)
+    assert build(["base"], lambda _line: None, engine)["base"].warnings is None  # type: ignore[arg-type]
+
+
+def test_no_more_than_fifty_warnings_are_kept() -> None:
+    engine = FakeEngine()
+    line = {"stream": f"warning: {'x' * 1000}\n"}
+    engine.scripts["base"] = [*[line] * 99, {"aux": {"ID": f"{DIGEST}1"}}]
+    warnings = build(["base"], lambda _line: None, engine)["base"].warnings  # type: ignore[arg-type]
+    assert warnings is not None
+    assert (len(warnings), max(map(len, warnings))) == (50, 300)
 
 
 def failed(message: str, *output: str, name: str = "postgres") -> tuple[FakeEngine, ImageBuildError]:
