@@ -73,11 +73,6 @@ class Home:
         """The records of what was released to a stack."""
         return self.root / "releases" / stack
 
-    @property
-    def reports(self) -> Path:
-        """What the last runs of tests, builds and scans wrote down about the tree."""
-        return self.root / "reports"
-
     def drills(self, stack: str) -> Path:
         """The records of restores of a stack's backups."""
         return self.root / "drills" / stack

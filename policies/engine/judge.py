@@ -75,6 +75,9 @@ class _Evaluation:
         except NotKnownError as error:
             self.saw_something = True
             self._not_evaluated(error.path, "what it has to look at can't be known here", "")
+        except Exception as error:  # noqa: BLE001 - a broken rule must not let anything pass
+            self.saw_something = True
+            self._not_evaluated("", f"the rule itself failed: {type(error).__name__}", "")
 
     def ask(self, subject: Any) -> None:
         """The rule on one subject."""
