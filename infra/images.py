@@ -26,6 +26,16 @@ def image_source(stack: Stack) -> ImageSource:
     return image
 
 
+def pinned(stack: Stack, reference: str) -> str:
+    """An image that is not built here, on a cluster by digest, so that every node and every restart gets the same one.
+
+    As it is given where its registry does not answer, which the policies then refuse.
+    """
+    if stack.target == "docker" or "@" in reference:
+        return reference
+    return digest_reference(reference) or reference
+
+
 def _of_this_tree(stack: Stack, name: str) -> str:
     registry = stack.kubernetes.registry
     if stack.target == "docker":

@@ -7,7 +7,7 @@ from infra.components.exporters import Exporters
 from infra.components.monitoring import Alertmanager, Grafana, Prometheus
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
 from infra.endpoints import ScrapeTarget
-from infra.images import image_source
+from infra.images import image_source, pinned
 from infra.provisioning import provision
 from infra.stack_secrets import Secrets
 from infra.targets.docker_images import why_unavailable
@@ -55,11 +55,15 @@ def deploy(stack: Stack) -> None:
     # Issued before Prometheus is told when each certificate ends.
     operator = base.trust.identity("operator")
     alertmanager = Alertmanager(stack, target, image("alertmanager"), base.trust)
-    prometheus = Prometheus(stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust)
+    reason = why_unavailable(stack.grafana.image)
+    prometheus = Prometheus(
+        stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust, shown=reason is None
+    )
     placed += [alertmanager.placed, prometheus.placed]
     missing: dict[str, str] = {}
-    if (reason := why_unavailable(stack.grafana.image)) is None:
-        placed.append(Grafana(stack, target, prometheus.url, secrets.grafana, base.trust).placed)
+    if reason is None:
+        dashboards = pinned(stack, stack.grafana.image)
+        placed.append(Grafana(stack, target, dashboards, prometheus.url, secrets.grafana, base.trust).placed)
     elif stack.grafana.required:
         raise StackError(stack.name, [f"workflow-platform:grafana.required is true, but {reason}"])
     else:
