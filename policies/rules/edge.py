@@ -82,7 +82,7 @@ def ingresses_redirect_plain_http(ingress: Resource) -> Iterator[Fault]:
     for name, value in ingress.inputs.at("metadata", "annotations").entries().items():
         if name.endswith(("/ssl-redirect", "/force-ssl-redirect")) and value.flag() is False:
             yield Fault(value, "the redirect to https is switched off")
-        if name.endswith("/allow-http") and value.flag():
+        if name.endswith("allow-http") and value.flag():
             yield Fault(value, "plain HTTP is allowed")
 
 
