@@ -30,7 +30,9 @@ def carrier(objects: Objects, template: core.PodTemplateSpecArgs, after: Sequenc
     made: Carrier = resource(
         objects.workload.part,
         # No fixed name: a job can't be changed, so whatever changes in it makes a new one beside the old.
-        metadata=meta.ObjectMetaArgs(labels=objects.labels) if resource is batch.Job else objects.metadata(objects.carrier_name),
+        metadata=meta.ObjectMetaArgs(labels=objects.labels)
+        if resource is batch.Job
+        else objects.metadata(objects.carrier_name),
         spec=spec(objects, template),
         opts=pulumi.ResourceOptions.merge(objects.opts, pulumi.ResourceOptions(depends_on=list(after))),
     )

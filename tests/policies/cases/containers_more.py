@@ -26,7 +26,9 @@ CASES = [
         environment="dev",
         why="bind",
     ),
-    Case("programs_do_not_write_into_the_machines_system", put("Deployment", "api", f"{POD}.volumes[0]", folder("/etc"))),
+    Case(
+        "programs_do_not_write_into_the_machines_system", put("Deployment", "api", f"{POD}.volumes[0]", folder("/etc"))
+    ),
     Case("programs_do_not_write_into_the_machines_system", put("Deployment", "api", f"{POD}.volumes[0]", folder("/"))),
     Case(
         "programs_do_not_write_into_the_machines_system",
@@ -35,13 +37,17 @@ CASES = [
         path="volumes[0].hostPath",
     ),
     Case(
-        "programs_do_not_write_into_the_machines_system", put("Deployment", "api", f"{POD}.volumes", UNKNOWN),
+        "programs_do_not_write_into_the_machines_system",
+        put("Deployment", "api", f"{POD}.volumes", UNKNOWN),
         "not evaluated",
     ),
     Case("programs_do_not_share_the_machines_network", put("DaemonSet", "node-exporter", f"{POD}.hostNetwork", True)),
-    Case("programs_do_not_share_the_machines_network", put("Container", "api", "networkMode", "host"), environment="dev"),
     Case(
-        "programs_do_not_share_the_machines_network", put("Deployment", "api", f"{POD}.hostNetwork", UNKNOWN),
+        "programs_do_not_share_the_machines_network", put("Container", "api", "networkMode", "host"), environment="dev"
+    ),
+    Case(
+        "programs_do_not_share_the_machines_network",
+        put("Deployment", "api", f"{POD}.hostNetwork", UNKNOWN),
         "not evaluated",
     ),
     Case("programs_do_not_see_the_machines_processes", put("CronJob", "backup-full", f"{JOB_POD}.hostPID", True)),
@@ -49,7 +55,8 @@ CASES = [
     Case("programs_do_not_see_the_machines_processes", put("Container", "api", "pidMode", "host"), environment="dev"),
     Case("programs_do_not_see_the_machines_processes", put("Container", "api", "ipcMode", "host"), environment="dev"),
     Case(
-        "programs_do_not_see_the_machines_processes", put("Deployment", "api", f"{POD}.hostPID", UNKNOWN),
+        "programs_do_not_see_the_machines_processes",
+        put("Deployment", "api", f"{POD}.hostPID", UNKNOWN),
         "not evaluated",
     ),
     Case(
@@ -63,7 +70,9 @@ CASES = [
         path="initContainers[0]",
         why="init",
     ),
-    Case("containers_are_refused_as_root", put("Deployment", "api", f"{POD}.securityContext", UNKNOWN), "not evaluated"),
+    Case(
+        "containers_are_refused_as_root", put("Deployment", "api", f"{POD}.securityContext", UNKNOWN), "not evaluated"
+    ),
     Case("containers_cannot_gain_rights", put("Deployment", "api", f"{MAIN}.allowPrivilegeEscalation", ABSENT)),
     Case(
         "containers_cannot_gain_rights",
@@ -153,7 +162,8 @@ CASES = [
     Case("roles_reach_secrets_by_name_only", also(ROLE, "r", {"rules": UNKNOWN}), "not evaluated"),
     Case("roles_do_not_lead_to_more_rights", also(ROLE, "r", {"rules": UNKNOWN}), "not evaluated"),
     Case(
-        "bindings_make_nobody_administrator", put("RoleBinding", "postgres-binding", "roleRef", UNKNOWN),
+        "bindings_make_nobody_administrator",
+        put("RoleBinding", "postgres-binding", "roleRef", UNKNOWN),
         "not evaluated",
     ),
     Case(

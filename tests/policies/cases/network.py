@@ -55,9 +55,7 @@ CASES = [
         path="Service postgres",
     ),
     Case("no_public_way_leads_to_a_data_service", also(DOCKER, "db", published(443, 443, image="redis:7.2"))),
-    Case(
-        "no_public_way_leads_to_a_data_service", put("Service", "kafka", "spec.type", UNKNOWN), "not evaluated"
-    ),
+    Case("no_public_way_leads_to_a_data_service", put("Service", "kafka", "spec.type", UNKNOWN), "not evaluated"),
     Case(
         "no_public_way_leads_to_an_administrative_program",
         also(INGRESS, "tools", {"spec": TO_GRAFANA}),
@@ -88,7 +86,9 @@ CASES = [
         both(also(INGRESS, "beside", {"spec": TO_API}), put("Service", "api", "spec.selector", UNKNOWN)),
         "not evaluated",
     ),
-    Case("who_may_call_the_api_is_named", put("NetworkPolicy", "policy-api-is-reached", "spec.ingress[0].from", ABSENT)),
+    Case(
+        "who_may_call_the_api_is_named", put("NetworkPolicy", "policy-api-is-reached", "spec.ingress[0].from", ABSENT)
+    ),
     Case(
         "who_may_call_the_api_is_named",
         put("NetworkPolicy", "policy-api-is-reached", "spec.ingress[0].from", [EVERYWHERE]),
@@ -144,8 +144,12 @@ CASES = [
     ),
     Case(
         "every_peer_of_a_policy_exists",
-        put("NetworkPolicy", "policy-api-8000-may-be-called", "spec.egress[0].to[0].podSelector",
-            {"matchLabels": {"workflow.part": "apy"}}),
+        put(
+            "NetworkPolicy",
+            "policy-api-8000-may-be-called",
+            "spec.egress[0].to[0].podSelector",
+            {"matchLabels": {"workflow.part": "apy"}},
+        ),
         path="spec.egress[0].to[0]",
     ),
     Case(
@@ -181,9 +185,7 @@ CASES = [
             ["10.0.0.0/8"],
         ),
     ),
-    Case(
-        "no_policy_opens_the_way_to_a_clouds_credentials", also(POLICY, "p", policy(egress=UNKNOWN)), "not evaluated"
-    ),
+    Case("no_policy_opens_the_way_to_a_clouds_credentials", also(POLICY, "p", policy(egress=UNKNOWN)), "not evaluated"),
     Case("containers_are_not_on_the_engines_common_network", also(DOCKER, "web", {"name": "w", "image": "i"})),
     Case(
         "containers_are_not_on_the_engines_common_network",

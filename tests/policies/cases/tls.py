@@ -83,7 +83,9 @@ CASES = [
     Case("certificates_have_strong_keys", secret("api", "tls.crt", "none"), why="no certificate"),
     Case("certificates_have_strong_keys", unissued("api"), "not evaluated"),
     Case("certificates_are_neither_ending_nor_endless", secret("edge", "tls.crt", certificate(days_left=3))),
-    Case("certificates_are_neither_ending_nor_endless", secret("edge", "tls.crt", certificate(800, 900)), why="endless"),
+    Case(
+        "certificates_are_neither_ending_nor_endless", secret("edge", "tls.crt", certificate(800, 900)), why="endless"
+    ),
     Case(
         "certificates_are_neither_ending_nor_endless",
         both(put(DYNAMIC, "certificate-api", "days", 900), secret("api", "tls.crt", UNKNOWN)),
@@ -102,7 +104,9 @@ CASES = [
         why="issued",
     ),
     Case("the_edge_has_a_certificate_for_its_names", unissued("edge"), "not evaluated"),
-    Case("brokers_listen_encrypted", config("kafka", "server.properties", swap("CLIENTS:SASL_SSL", "CLIENTS:PLAINTEXT"))),
+    Case(
+        "brokers_listen_encrypted", config("kafka", "server.properties", swap("CLIENTS:SASL_SSL", "CLIENTS:PLAINTEXT"))
+    ),
     Case(
         "brokers_listen_encrypted",
         config("kafka", "server.properties", swap("listener.security.protocol.map=", "#")),
@@ -144,7 +148,9 @@ CASES = [
         why="zone",
     ),
     Case("the_edge_limits_what_one_address_may_do", EDGE_UNKNOWN, "not evaluated"),
-    Case("the_edges_limits_are_enforced", nginx("limit_req_status 429;", "limit_req_status 429; limit_req_dry_run on;")),
+    Case(
+        "the_edges_limits_are_enforced", nginx("limit_req_status 429;", "limit_req_status 429; limit_req_dry_run on;")
+    ),
     Case("the_edges_limits_are_enforced", EDGE_UNKNOWN, "not evaluated"),
     Case("the_edge_bounds_the_size_and_time_of_requests", nginx("client_max_body_size 1m;", "client_max_body_size 0;")),
     Case("the_edge_bounds_the_size_and_time_of_requests", nginx("client_header_timeout 10s;", ""), why="time"),
@@ -177,7 +183,8 @@ CASES = [
     Case("the_database_speaks_tls", config("postgres", "patroni.yml", swap("TLSv1.2", "TLSv1")), why="old"),
     Case("the_database_speaks_tls", config("postgres", "patroni.yml", UNKNOWN), "not evaluated"),
     Case(
-        "standbys_verify_the_primary", config("postgres", "patroni.yml", swap("sslmode: verify-full", "sslmode: require"))
+        "standbys_verify_the_primary",
+        config("postgres", "patroni.yml", swap("sslmode: verify-full", "sslmode: require")),
     ),
     Case("standbys_verify_the_primary", config("postgres", "patroni.yml", UNKNOWN), "not evaluated"),
     Case("no_database_url_allows_plain_text", env("api", "REPORTS_URL", "postgresql://u:p@db/d?sslmode=disable")),
