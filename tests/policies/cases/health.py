@@ -23,11 +23,18 @@ CASES = [
     Case("services_have_a_health_check", put("Container", "relay", "healthcheck", ABSENT), environment="dev"),
     Case("services_have_a_health_check", put("Container", "relay", "healthcheck.tests", ["NONE"]), environment="dev"),
     Case("services_have_a_health_check", put("Deployment", "relay", f"{POD}.initContainers", SIDECAR), why="init"),
-    Case("services_have_a_health_check", put("Container", "relay", "healthcheck", UNKNOWN), "not evaluated",
-         environment="dev"),
+    Case(
+        "services_have_a_health_check",
+        put("Container", "relay", "healthcheck", UNKNOWN),
+        "not evaluated",
+        environment="dev",
+    ),
     Case("services_say_when_they_are_ready", put("StatefulSet", "grafana", f"{MAIN}.readinessProbe", ABSENT)),
-    Case("services_say_when_they_are_ready", put("StatefulSet", "grafana", f"{MAIN}.readinessProbe", UNKNOWN),
-         "not evaluated"),
+    Case(
+        "services_say_when_they_are_ready",
+        put("StatefulSet", "grafana", f"{MAIN}.readinessProbe", UNKNOWN),
+        "not evaluated",
+    ),
     Case("the_health_check_has_the_agreed_timing", docker("interval", "10s"), environment="dev", path="interval"),
     Case("the_health_check_has_the_agreed_timing", docker("timeout", "1m"), environment="dev", path="timeout"),
     Case("the_health_check_has_the_agreed_timing", docker("retries", 5), environment="dev", path="retries"),
@@ -49,7 +56,10 @@ CASES = [
     *(
         Case("the_liveness_probe_has_the_agreed_timing", api(f"livenessProbe.{name}", number), path=name)
         for name, number in (
-            ("periodSeconds", 31), ("timeoutSeconds", 9), ("failureThreshold", 2), ("initialDelaySeconds", 39)
+            ("periodSeconds", 31),
+            ("timeoutSeconds", 9),
+            ("failureThreshold", 2),
+            ("initialDelaySeconds", 39),
         )
     ),
     Case("the_liveness_probe_has_the_agreed_timing", api("livenessProbe.periodSeconds", UNKNOWN), "not evaluated"),
@@ -61,4 +71,4 @@ CASES = [
         for name in ("periodSeconds", "timeoutSeconds", "failureThreshold", "initialDelaySeconds")
     ),
     Case("the_readiness_probe_has_the_agreed_timing", api("readinessProbe.timeoutSeconds", UNKNOWN), "not evaluated"),
-]  # fmt: skip
+]

@@ -53,47 +53,91 @@ def tied(kind: str, name: str, to_kind: str, to: str) -> Change:
 HIDDEN = put("Deployment", "relay", CONTAINERS, UNKNOWN)
 
 CASES = [
-    Case("applications_come_after_their_stores", loose("Job", "migrations", "postgres", "postgres-roles", "kafka-access"),
-         why="migrations"),
-    Case("applications_come_after_their_stores", loose("Container", "migrations", "kafka", "postgres"),
-         environment="dev"),
+    Case(
+        "applications_come_after_their_stores",
+        loose("Job", "migrations", "postgres", "postgres-roles", "kafka-access"),
+        why="migrations",
+    ),
+    Case(
+        "applications_come_after_their_stores", loose("Container", "migrations", "kafka", "postgres"), environment="dev"
+    ),
     Case("applications_come_after_their_stores", HIDDEN, "not evaluated"),
     Case("monitoring_does_not_wait_for_what_it_watches", tied("StatefulSet", "prometheus", "Deployment", "api")),
-    Case("monitoring_does_not_wait_for_what_it_watches", tied("Container", "prometheus", "Container", "relay"),
-         environment="dev"),
+    Case(
+        "monitoring_does_not_wait_for_what_it_watches",
+        tied("Container", "prometheus", "Container", "relay"),
+        environment="dev",
+    ),
     Case("monitoring_does_not_wait_for_what_it_watches", HIDDEN, "not evaluated"),
-    Case("the_engine_is_waited_for_until_stores_are_healthy", put("Container", "postgres", "wait", False),
-         environment="dev", path="wait"),
-    Case("the_engine_is_waited_for_until_stores_are_healthy", put("Container", "kafka", "healthcheck", ABSENT),
-         environment="dev", path="healthcheck"),
-    Case("the_engine_is_waited_for_until_stores_are_healthy", put("Container", "kafka", "wait", UNKNOWN),
-         "not evaluated", environment="dev"),
+    Case(
+        "the_engine_is_waited_for_until_stores_are_healthy",
+        put("Container", "postgres", "wait", False),
+        environment="dev",
+        path="wait",
+    ),
+    Case(
+        "the_engine_is_waited_for_until_stores_are_healthy",
+        put("Container", "kafka", "healthcheck", ABSENT),
+        environment="dev",
+        path="healthcheck",
+    ),
+    Case(
+        "the_engine_is_waited_for_until_stores_are_healthy",
+        put("Container", "kafka", "wait", UNKNOWN),
+        "not evaluated",
+        environment="dev",
+    ),
     Case("the_wait_for_stores_ends", put("Container", "kafka", "waitTimeout", 3600), environment="dev"),
     Case("the_wait_for_stores_ends", put("Container", "kafka", "waitTimeout", ABSENT), environment="dev", why="none"),
-    Case("the_wait_for_stores_ends", put("Container", "kafka", "waitTimeout", UNKNOWN), "not evaluated",
-         environment="dev"),
+    Case(
+        "the_wait_for_stores_ends",
+        put("Container", "kafka", "waitTimeout", UNKNOWN),
+        "not evaluated",
+        environment="dev",
+    ),
     Case("stores_in_a_cluster_are_awaited", put("StatefulSet", "kafka", "metadata.annotations", SKIP)),
-    Case("stores_in_a_cluster_are_awaited",
-         put("StatefulSet", "kafka", "metadata.annotations", {"pulumi.com/timeoutSeconds": "7200"}), why="long"),
-    Case("stores_in_a_cluster_are_awaited", put("StatefulSet", "kafka", "metadata.annotations", UNKNOWN),
-         "not evaluated"),
-    Case("stores_in_a_cluster_say_when_they_are_ready",
-         put("StatefulSet", "postgres", f"{CONTAINERS}[0].readinessProbe", ABSENT)),
-    Case("stores_in_a_cluster_say_when_they_are_ready",
-         put("StatefulSet", "postgres", f"{CONTAINERS}[0].readinessProbe", UNKNOWN), "not evaluated"),
-    Case("applications_start_after_the_migrations", loose("Deployment", "relay", "migrations"),
-         path="Deployment relay"),
+    Case(
+        "stores_in_a_cluster_are_awaited",
+        put("StatefulSet", "kafka", "metadata.annotations", {"pulumi.com/timeoutSeconds": "7200"}),
+        why="long",
+    ),
+    Case(
+        "stores_in_a_cluster_are_awaited", put("StatefulSet", "kafka", "metadata.annotations", UNKNOWN), "not evaluated"
+    ),
+    Case(
+        "stores_in_a_cluster_say_when_they_are_ready",
+        put("StatefulSet", "postgres", f"{CONTAINERS}[0].readinessProbe", ABSENT),
+    ),
+    Case(
+        "stores_in_a_cluster_say_when_they_are_ready",
+        put("StatefulSet", "postgres", f"{CONTAINERS}[0].readinessProbe", UNKNOWN),
+        "not evaluated",
+    ),
+    Case(
+        "applications_start_after_the_migrations", loose("Deployment", "relay", "migrations"), path="Deployment relay"
+    ),
     Case("applications_start_after_the_migrations", loose("Container", "api", "migrations"), environment="dev"),
     Case("applications_start_after_the_migrations", without("Job", "migrations"), why="no job"),
     Case("applications_start_after_the_migrations", HIDDEN, "not evaluated"),
-    Case("migrations_are_of_the_image_that_follows", put("Deployment", "api", f"{CONTAINERS}[0].image", IMAGE),
-         path="Deployment api"),
-    Case("migrations_are_of_the_image_that_follows", put("Container", "api", "image", "workflow-api:0.9.0"),
-         environment="dev"),
-    Case("migrations_are_of_the_image_that_follows", put("Deployment", "api", f"{CONTAINERS}[0].image", UNKNOWN),
-         "not evaluated"),
+    Case(
+        "migrations_are_of_the_image_that_follows",
+        put("Deployment", "api", f"{CONTAINERS}[0].image", IMAGE),
+        path="Deployment api",
+    ),
+    Case(
+        "migrations_are_of_the_image_that_follows",
+        put("Container", "api", "image", "workflow-api:0.9.0"),
+        environment="dev",
+    ),
+    Case(
+        "migrations_are_of_the_image_that_follows",
+        put("Deployment", "api", f"{CONTAINERS}[0].image", UNKNOWN),
+        "not evaluated",
+    ),
     Case("migrations_run_to_their_end", put("Container", "migrations", "attach", False), environment="dev"),
-    Case("migrations_run_to_their_end", put("Container", "migrations", "mustRun", True), environment="dev", why="no job"),
+    Case(
+        "migrations_run_to_their_end", put("Container", "migrations", "mustRun", True), environment="dev", why="no job"
+    ),
     Case("migrations_run_to_their_end", put("Job", "migrations", "metadata.annotations", SKIP)),
     Case("migrations_run_to_their_end", put("Job", "migrations", "metadata.annotations", UNKNOWN), "not evaluated"),
-]  # fmt: skip
+]

@@ -65,10 +65,16 @@ CASES = [
     Case("new_replicas_come_before_old_ones_go", api("spec.strategy", ABSENT), why="default"),
     Case("new_replicas_come_before_old_ones_go", api("spec.strategy", UNKNOWN), "not evaluated"),
     Case("replicas_are_spread_over_machines", api(f"{POD}.topologySpreadConstraints", []), path="Deployment api"),
-    Case("replicas_are_spread_over_machines", put("StatefulSet", "kafka", f"{POD}.affinity", ABSENT),
-         path="StatefulSet kafka"),
-    Case("replicas_are_spread_over_machines", api(f"{POD}.topologySpreadConstraints[0].labelSelector", OTHER),
-         why="others"),
+    Case(
+        "replicas_are_spread_over_machines",
+        put("StatefulSet", "kafka", f"{POD}.affinity", ABSENT),
+        path="StatefulSet kafka",
+    ),
+    Case(
+        "replicas_are_spread_over_machines",
+        api(f"{POD}.topologySpreadConstraints[0].labelSelector", OTHER),
+        why="others",
+    ),
     Case("replicas_are_spread_over_machines", api(f"{POD}.topologySpreadConstraints", UNKNOWN), "not evaluated"),
     Case("replicated_programs_have_a_budget", without("PodDisruptionBudget", "kafka-budget"), path="StatefulSet kafka"),
     Case("replicated_programs_have_a_budget", budget("spec.selector", OTHER), path="Deployment api"),
@@ -88,4 +94,4 @@ CASES = [
     Case("earlier_versions_are_kept", api("spec.revisionHistoryLimit", UNKNOWN), "not evaluated"),
     Case("autoscaled_programs_have_no_fixed_number", api("spec.replicas", 3), path="Deployment api"),
     Case("autoscaled_programs_have_no_fixed_number", api("spec.replicas", UNKNOWN), "not evaluated"),
-]  # fmt: skip
+]
