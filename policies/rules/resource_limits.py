@@ -49,9 +49,9 @@ def containers_do_not_swap_without_bound(container: Container) -> Iterator[Fault
 def scratch_folders_are_bounded(pod: Pod) -> Iterator[Fault]:
     """What a program writes there fills the machine's memory or the node's disk, and others are put out for it."""
     if pod.target == "docker":
-        for path, options in pod.spec["tmpfs"].entries().items():
+        for options in pod.spec["tmpfs"].entries().values():
             if "size=" not in (options.text() or ""):
-                yield Fault(pod.spec["tmpfs"], f"a folder in memory has no bound: {path}")
+                yield Fault(pod.spec["tmpfs"], "a folder in memory has no bound")
         return
     for volume in pod.spec["volumes"].items():
         if volume["emptyDir"].is_given and volume.at("emptyDir", "sizeLimit").is_absent:
