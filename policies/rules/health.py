@@ -64,7 +64,7 @@ def the_health_check_has_the_agreed_timing(api: PlatformPart) -> Iterator[Fault]
         yield Fault(check["retries"], "healthcheck.retries is not 3")
 
 
-@rule(DOCKER, on=PlatformPart, parts=["api"], wanted="the path /health on localhost, at the port of API_PORT",
+@rule(DOCKER, on=PlatformPart, parts=["api"], wanted="/health on localhost, at API_PORT",
       mend="infra/components/service.py", where=_is_docker_api)  # fmt: skip
 def the_health_check_asks_the_health_path(api: PlatformPart) -> Iterator[Fault]:
     """Another address may answer while the API itself does not."""

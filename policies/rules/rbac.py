@@ -34,7 +34,7 @@ def roles_have_no_wildcards(role: Resource) -> Iterator[Fault]:
                 yield Fault(each[field], "a wildcard stands for everything")
 
 
-@rule(ITEM, on=Resource, kinds=ROLES, wanted="only single ones, each by its name", mend="resourceNames")
+@rule(ITEM, on=Resource, kinds=ROLES, wanted="single ones by name", mend="resourceNames")
 def roles_reach_secrets_by_name_only(role: Resource) -> Iterator[Fault]:
     """Who may list or read all secrets of a namespace has the passwords of every program in it."""
     for each in role.inputs["rules"].items():

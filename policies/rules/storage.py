@@ -76,7 +76,7 @@ def fewer_replicas_do_not_cost_data(carrier: Resource) -> Iterator[Fault]:
         yield Fault(policy, "volumes are deleted with the replicas that are scaled away")
 
 
-@rule(KEPT, on=Resource, kinds=["StatefulSet"], wanted="Retain, also when the object goes", mend="kubernetes.keepData: true",
+@rule(KEPT, on=Resource, kinds=["StatefulSet"], wanted="Retain", mend="kubernetes.keepData: true",
       environments=["prod"], where=lambda carrier: not is_of_a_rehearsal(carrier))  # fmt: skip
 def data_outlive_the_program(carrier: Resource) -> Iterator[Fault]:
     """Some changes replace the object; with `Delete` its replacement begins empty."""
