@@ -1,9 +1,9 @@
 """Which image each program is started from."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from images.catalog import reference, registry_reference
-from infra.targets.docker_images import digest_reference
 from stacks.errors import StackError
 from stacks.model import PROJECT, Stack
 
@@ -11,7 +11,16 @@ ImageSource = Callable[[str], str]
 """The reference of an image by its name in images/."""
 
 
-def image_source(stack: Stack) -> ImageSource:
+class Lookup(NamedTuple):
+    """Who is asked about images that are not of this process: registries, and this machine's engine."""
+
+    digest: Callable[[str], str | None]
+    """The same reference by digest; None when its registry does not answer or does not have it."""
+    unavailable: Callable[[str], str | None]
+    """Why an image can't be had; None when it can."""
+
+
+def image_source(stack: Stack, lookup: Lookup) -> ImageSource:
     """References for a stack: those it names itself, else the ones of this tree, by digest where there is a registry.
 
     The returned function raises StackError when the registry does not have the image.
@@ -20,13 +29,23 @@ def image_source(stack: Stack) -> ImageSource:
 
     def image(name: str) -> str:
         if name not in found:
-            found[name] = stack.images.get(name) or _of_this_tree(stack, name)
+            found[name] = stack.images.get(name) or _of_this_tree(stack, name, lookup)
         return found[name]
 
     return image
 
 
-def _of_this_tree(stack: Stack, name: str) -> str:
+def pinned(stack: Stack, reference: str, lookup: Lookup) -> str:
+    """An image that is not built here, on a cluster by digest, so that every node and every restart gets the same one.
+
+    As it is given where its registry does not answer, which the policies then refuse.
+    """
+    if stack.target == "docker" or "@" in reference:
+        return reference
+    return lookup.digest(reference) or reference
+
+
+def _of_this_tree(stack: Stack, name: str, lookup: Lookup) -> str:
     registry = stack.kubernetes.registry
     if stack.target == "docker":
         return reference(name)
@@ -37,7 +56,7 @@ def _of_this_tree(stack: Stack, name: str) -> str:
         )
         raise StackError(stack.name, [fault])
     tagged = registry_reference(registry, name)
-    pinned = digest_reference(tagged)
+    pinned = lookup.digest(tagged)
     if pinned is None:
         fault = (
             f"image {tagged} is not in its registry, or the registry does not answer; ./deploy-api.sh push {stack.name}"

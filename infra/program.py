@@ -1,7 +1,5 @@
 """What is deployed, in the order in which it depends on one another."""
 
-from collections.abc import Callable
-
 import pulumi
 
 from infra.components.edge import EdgeProxy
@@ -9,23 +7,22 @@ from infra.components.exporters import Exporters
 from infra.components.monitoring import Alertmanager, Grafana, Prometheus
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
 from infra.endpoints import ScrapeTarget
-from infra.images import ImageSource, image_source
+from infra.images import Lookup, image_source, pinned
 from infra.provisioning import provision
 from infra.stack_secrets import Secrets
-from infra.targets.docker_images import why_unavailable
+from infra.targets.docker_images import digest_reference, why_unavailable
 from stacks.errors import StackError
 from stacks.model import Stack
 
 
-def deploy(
-    stack: Stack, images: ImageSource | None = None, unavailable: Callable[[str], str | None] | None = None
-) -> None:
+def deploy(stack: Stack, lookup: Lookup | None = None) -> None:
     """Registers every resource of the stack and exports its outputs.
 
-    `images` and `unavailable` answer in place of registries and of this machine's engine, for those who only want to
-    see what would be registered.
+    `lookup` answers in place of registries and of this machine's engine, for those who only want to see what would be
+    registered.
     """
-    image = images or image_source(stack)
+    look = lookup or Lookup(digest_reference, why_unavailable)
+    image = image_source(stack, look)
     secrets = Secrets(generation=stack.secret_generation)
     base = provision(stack, image, secrets)
     target, scheme = base.target, base.trust.scheme
@@ -63,11 +60,15 @@ def deploy(
     # Issued before Prometheus is told when each certificate ends.
     operator = base.trust.identity("operator")
     alertmanager = Alertmanager(stack, target, image("alertmanager"), base.trust)
-    prometheus = Prometheus(stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust)
+    reason = look.unavailable(stack.grafana.image)
+    prometheus = Prometheus(
+        stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust, shown=reason is None
+    )
     placed += [alertmanager.placed, prometheus.placed]
     missing: dict[str, str] = {}
-    if (reason := (unavailable or why_unavailable)(stack.grafana.image)) is None:
-        placed.append(Grafana(stack, target, prometheus.url, secrets.grafana, base.trust).placed)
+    if reason is None:
+        dashboards = pinned(stack, stack.grafana.image, look)
+        placed.append(Grafana(stack, target, dashboards, prometheus.url, secrets.grafana, base.trust).placed)
     elif stack.grafana.required:
         raise StackError(stack.name, [f"workflow-platform:grafana.required is true, but {reason}"])
     else:

@@ -161,6 +161,8 @@ class Workload:
     """Conditions that must have come true before the program starts, by name: an output that fails fails the start."""
     container_name: str | None = None
     """Name without the stack's prefix, where it is not the part's."""
+    object_name: str | None = None
+    """Name of the object that runs it on a cluster, where it is not the part's."""
     host_view: bool = False
     """Whether the program may read the host's /proc and /sys, for host figures."""
     replicas: int = 1

@@ -13,7 +13,6 @@ from ops.errors import OperatorError
 from ops.home import PROJECT_DIR
 
 if TYPE_CHECKING:
-    from infra.images import ImageSource
     from policies.engine.findings import Finding, Judgement
     from policies.engine.rule import Rule
     from policies.view.deployment import Deployment
@@ -61,27 +60,19 @@ def judge_stack(
 
 def recorded(stack: Stack) -> Deployment:
     """What the program registers for a stack, with all its images there."""
+    from infra.images import Lookup
     from infra.program import deploy
     from policies.sources.program import record
     from stacks.model import PROJECT
 
-    return record(lambda: deploy(stack, images_as_pushed(stack), lambda _image: None), PROJECT, stack.name)
+    return record(lambda: deploy(stack, Lookup(_pushed, lambda _image: None)), PROJECT, stack.name)
 
 
-def images_as_pushed(stack: Stack) -> ImageSource:
-    """References as they will be once all images are pushed: a cluster gets every image of this tree by its digest, or
-    is refused. Which digest that is, is not known before, and no rule asks."""
-    from images.catalog import reference, registry_reference
-
-    def image(name: str) -> str:
-        if given := stack.images.get(name):
-            return given
-        if stack.target == "docker":
-            return reference(name)
-        registry = stack.kubernetes.registry or "registry.invalid"
-        return f"{registry_reference(registry, name).rpartition(':')[0]}@sha256:{'0' * 64}"
-
-    return image
+def _pushed(reference: str) -> str:
+    """A reference as it will be once the image is pushed: a cluster gets every image by its digest, or is refused. Which
+    digest that is, is not known before, and no rule asks."""
+    repository = reference.rpartition(":")[0] if ":" in reference.rpartition("/")[2] else reference
+    return f"{repository}@sha256:{'0' * 64}"
 
 
 def findings_table(judgement: Judgement) -> Table:

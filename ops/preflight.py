@@ -175,8 +175,8 @@ def refuse_missing_images(stack: Stack) -> None:
     Of those that the description names, only what a registry denies is refused: the cluster may reach and be allowed
     what this machine is not.
     """
-    from infra.images import image_source
-    from infra.targets.docker_images import is_absent
+    from infra.images import Lookup, image_source
+    from infra.targets.docker_images import digest_reference, is_absent, why_unavailable
     from stacks.errors import StackError
 
     for name, given in sorted(stack.images.items()):
@@ -186,7 +186,7 @@ def refuse_missing_images(stack: Stack) -> None:
             )
 
     try:
-        source = image_source(stack)
+        source = image_source(stack, Lookup(digest_reference, why_unavailable))
         for name in deployed_images():
             source(name)
     except StackError as error:

@@ -57,7 +57,9 @@ class Prometheus(pulumi.ComponentResource):
         scrape: Sequence[ScrapeTarget],
         alertmanager: ScrapeTarget,
         trust: Trust,
+        shown: bool = True,
     ) -> None:
+        """`shown` is whether there are dashboards over it, which may then connect."""
         super().__init__("workflow:infra:Prometheus", "prometheus-server")
         settings = stack.prometheus
         # Before the certificates' ends are asked for: its own is one of them.
@@ -81,7 +83,7 @@ class Prometheus(pulumi.ComponentResource):
                 },
                 secret_files=secret_files,
                 rereads=web.REREAD,
-                ports=[Port(PROMETHEUS_PORT, settings.published_port, peers=["grafana"])],
+                ports=[Port(PROMETHEUS_PORT, settings.published_port, peers=["grafana"] if shown else [])],
                 volumes=[DataVolume("prometheus-data", "/var/lib/prometheus", SAMPLES_MEBIBYTES)],
                 health=web.health(trust, PROMETHEUS_PORT, "/-/ready", settings.health),
                 stop_seconds=30,
@@ -96,7 +98,13 @@ class Grafana(pulumi.ComponentResource):
     """Dashboards over Prometheus. The image is pulled by reference."""
 
     def __init__(
-        self, stack: Stack, target: Target, prometheus: str, admin_password: pulumi.Output[str], trust: Trust
+        self,
+        stack: Stack,
+        target: Target,
+        image: str,
+        prometheus: str,
+        admin_password: pulumi.Output[str],
+        trust: Trust,
     ) -> None:
         super().__init__("workflow:infra:Grafana", "grafana-server")
         settings = stack.grafana
@@ -105,7 +113,7 @@ class Grafana(pulumi.ComponentResource):
         self.placed: Placed = target.place(
             Workload(
                 part="grafana",
-                image=settings.image,
+                image=image,
                 kind=Kind.STATEFUL,
                 resources=settings.resources,
                 env={

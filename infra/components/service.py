@@ -90,6 +90,7 @@ class Api(pulumi.ComponentResource):
             Workload(
                 part="api",
                 container_name="management-api",
+                object_name="workflow-api",
                 image=parts.image,
                 kind=Kind.SERVICE,
                 resources=api.resources,

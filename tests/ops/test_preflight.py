@@ -146,7 +146,7 @@ def test_who_may_not_see_the_nodes_may_still_deploy() -> None:
 def test_an_image_that_its_registry_does_not_have_is_refused_with_the_way_to_push_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("infra.images.digest_reference", lambda _reference: None)
+    monkeypatch.setattr("infra.targets.docker_images.digest_reference", lambda _reference: None)
     described = stack(registry="r.test:5000")
     with pytest.raises(OperatorError, match=r"image r\.test:5000/workflow-\S+ is not in its registry") as refused:
         preflight.refuse_missing_images(described)

@@ -75,6 +75,16 @@ def secret(part: str, name: str, to: Any) -> Change:
     return change
 
 
+def swap(before: str, after: str) -> Callable[[str], str]:
+    """For `to` of files: one piece of the text becomes another; AssertionError when it is not there."""
+
+    def change(text: str) -> str:
+        assert before in text, f"the file has no {before}"
+        return text.replace(before, after)
+
+    return change
+
+
 def without(kind: str, name: str) -> Change:
     """One resource is not there."""
 

@@ -11,19 +11,17 @@ import pytest
 from pulumi_policy.policy import PolicyResource, PolicyResourceOptions
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
-from infra import images, program
+from ops import policy
 from ops.home import PROJECT_DIR
 from policies.engine.findings import Finding
 from policies.engine.judge import judge
 from policies.engine.profiles import Profiles, load_profiles
 from policies.engine.rule import Rule, all_rules
-from policies.sources.program import record
 from policies.sources.sdk import deployment_of
 from policies.view.deployment import Deployment
 from policies.view.project import Project
 from policies.view.values import UNKNOWN
 from stacks.load import load_stack
-from stacks.model import PROJECT
 
 Judge = Callable[..., list[Finding]]
 
@@ -43,11 +41,7 @@ def profiles() -> Profiles:
 @cache
 def recorded(stack: str) -> Deployment:
     """What the program of this tree registers for a stack, with every image there."""
-    patch = pytest.MonkeyPatch()
-    with patch.context() as patched:
-        patched.setattr(program, "why_unavailable", lambda _reference: None)
-        patched.setattr(images, "digest_reference", lambda tagged: f"{tagged.rpartition(':')[0]}@sha256:{'0' * 64}")
-        return record(lambda: program.deploy(load_stack(stack, PROJECT_DIR)), PROJECT, stack)
+    return policy.recorded(load_stack(stack, PROJECT_DIR))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import pulumi
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 
-from infra import images, program
+from infra import program
+from infra.images import Lookup
 from stacks.load import parse_stack
 from stacks.model import PROJECT, Stack
 
@@ -80,15 +81,14 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Deploy:
     ) -> Engine:
         engine = Engine(exit_codes or {})
         pulumi.runtime.set_mocks(engine, project=PROJECT, stack="dev", preview=False)
-        monkeypatch.setattr(program, "why_unavailable", lambda _reference: grafana)
         monkeypatch.setattr(pulumi, "export", engine.exported.__setitem__)
-        monkeypatch.setattr(images, "digest_reference", lambda tagged: f"{tagged.rpartition(':')[0]}@sha256:{'0' * 64}")
+        lookup = Lookup(lambda tagged: f"{tagged.rpartition(':')[0]}@sha256:{'0' * 64}", lambda _reference: grafana)
         described = stack or parse_stack("dev", {f"{PROJECT}:{key}": value for key, value in (config or {}).items()})
 
         # Absence can only be asserted once every registration has landed: the decorator waits for them.
         @pulumi.runtime.test
         def build() -> None:
-            program.deploy(described)
+            program.deploy(described, lookup)
 
         build()
         return engine

@@ -30,7 +30,9 @@ def carrier(objects: Objects, template: core.PodTemplateSpecArgs, after: Sequenc
     made: Carrier = resource(
         objects.workload.part,
         # No fixed name: a job can't be changed, so whatever changes in it makes a new one beside the old.
-        metadata=meta.ObjectMetaArgs(labels=objects.labels) if resource is batch.Job else objects.metadata(),
+        metadata=meta.ObjectMetaArgs(labels=objects.labels)
+        if resource is batch.Job
+        else objects.metadata(objects.carrier_name),
         spec=spec(objects, template),
         opts=pulumi.ResourceOptions.merge(objects.opts, pulumi.ResourceOptions(depends_on=list(after))),
     )
@@ -129,7 +131,7 @@ def autoscaler(objects: Objects) -> None:
             min_replicas=scale.least,
             max_replicas=scale.most,
             scale_target_ref=autoscaling.CrossVersionObjectReferenceArgs(
-                api_version="apps/v1", kind="Deployment", name=objects.workload.part
+                api_version="apps/v1", kind="Deployment", name=objects.carrier_name
             ),
             metrics=[
                 autoscaling.MetricSpecArgs(

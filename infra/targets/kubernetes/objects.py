@@ -35,6 +35,11 @@ class Objects:
         """`selector`, as most objects want it."""
         return meta.LabelSelectorArgs(match_labels=self.selector)
 
+    @property
+    def carrier_name(self) -> str:
+        """The name of the object that runs its pods."""
+        return self.workload.object_name or self.workload.part
+
     def metadata(self, name: str | None = None, annotations: Mapping[str, str] | None = None) -> meta.ObjectMetaArgs:
         """Of an object that has the part's name, or another one."""
         return meta.ObjectMetaArgs(
