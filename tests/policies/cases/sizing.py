@@ -37,9 +37,7 @@ CASES = [
     Case("the_overflow_is_twice_the_pool", env("api", "DATABASE_MAX_OVERFLOW", "10"), environment="dev"),
     Case("the_overflow_is_twice_the_pool", env("api", "DATABASE_MAX_OVERFLOW", UNKNOWN), "not evaluated"),
     Case("all_programs_together_stay_below_the_servers_limit", _pool(30, 60)),
-    Case(
-        "all_programs_together_stay_below_the_servers_limit", _pool(30, 60), environment="dev", path="postgresql.conf"
-    ),
+    Case("all_programs_together_stay_below_the_servers_limit", _pool(30, 60), environment="dev"),
     Case(
         "all_programs_together_stay_below_the_servers_limit",
         put("HorizontalPodAutoscaler", "api-autoscaler", "spec.maxReplicas", 7),
