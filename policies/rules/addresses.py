@@ -107,6 +107,8 @@ def programs_use_the_database_that_is_made(platform: Platform) -> Iterator[Fault
 def programs_log_in_as_users_that_are_made(platform: Platform) -> Iterator[Fault]:
     """A login that nobody makes is refused by the server, at the first request."""
     roles = platform.parts.get("postgres-roles")
+    if roles is not None and roles.hides_files:
+        roles.file("logins").text()
     owner = _made_with(platform, "POSTGRES_USER")
     made = set(roles.secret_files) if roles else {owner} if owner else set()
     for _part, value, url in _urls(platform):

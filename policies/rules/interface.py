@@ -16,6 +16,9 @@ CURRENT, RELEASED = "service/openapi.json", "docs/api/released.json"
 GUIDE = "docs/api/leaving-{version}.md"
 """How callers get from one version of the interface to the next."""
 
+_BESIDE = re.compile(r"/(health(/ready)?|metrics|docs|redoc|openapi\.json)")
+"""What stands beside the business routes, at the root: health, figures and documentation."""
+
 _VERSION = re.compile(r"/(v[0-9]+)/")
 """The version in a path: /api/v1/agents is of v1."""
 
@@ -30,6 +33,17 @@ def _document(project: Project, path: str) -> dict[str, Any]:
 
 def _serves_an_interface(project: Project) -> bool:
     return project.text(CURRENT) is not None
+
+
+@rule(
+    "api-prefix-setting", on=Project, where=_serves_an_interface, wanted="a path below a version, such as /api/v1/runs",
+    mend="add the route to the router that is mounted at API_PREFIX",
+)  # fmt: skip
+def business_routes_are_below_a_version(project: Project) -> Iterator[Fault]:
+    """A route outside the prefix is not guarded, counted and versioned with the others."""
+    for path in _document(project, CURRENT).get("paths", {}):
+        if not _BESIDE.fullmatch(path) and not _VERSION.search(path):
+            yield Fault(CURRENT, f"the route {path} is not below the prefix")
 
 
 @rule(

@@ -22,6 +22,7 @@ WRITTEN, THERE, WORKS, TOLD = (
     "released_operations_still_work_for_their_callers",
     "callers_are_told_how_to_leave_what_goes",
 )
+PREFIX = "business_routes_are_below_a_version"
 RUN = {"$ref": "#/components/schemas/Run"}
 DOCUMENT: dict[str, Any] = {
     "paths": {
@@ -112,6 +113,18 @@ def test_a_new_deprecation_needs_a_guide(tree: Tree) -> None:
     assert len(tree.found(TOLD)) == 1
 
 
+@pytest.mark.parametrize("path", ["/runs", "/api/runs", "/healthy"])
+def test_a_route_outside_the_prefix_is_told(tree: Tree, path: str) -> None:
+    edited(tree, lambda document: document["paths"].update({path: {"get": {}}}))
+    assert [each.what for each in tree.found(PREFIX)] == [f"the route {path} is not below the prefix"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/metrics", "/api/v2/runs"])
+def test_health_and_figures_stand_beside_the_prefix(tree: Tree, path: str) -> None:
+    edited(tree, lambda document: document["paths"].update({path: {"get": {}}}))
+    assert tree.found(PREFIX) == []
+
+
 BREAKING: dict[str, tuple[Edit, str]] = {
     "parameter gone": (lambda d: get(d).update(parameters=[]), "page in query is gone"),
     "parameter required": (lambda d: get(d)["parameters"][0].update(required=True), "is required now"),
@@ -163,4 +176,4 @@ def test_what_callers_do_not_notice_is_let_pass(tree: Tree, change: str) -> None
 
 def test_this_project_keeps_its_promise(findings: Judge) -> None:
     project = Project(PROJECT_DIR, "prod")
-    assert findings(recorded("prod"), WRITTEN, THERE, WORKS, TOLD, project=project) == []
+    assert findings(recorded("prod"), WRITTEN, THERE, WORKS, TOLD, PREFIX, project=project) == []

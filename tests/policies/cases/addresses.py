@@ -61,6 +61,12 @@ CASES = [
     Case("programs_log_in_as_users_that_are_made", _url("api", "api_1:", "stranger:")),
     Case("programs_log_in_as_users_that_are_made", _url("api", "workflow_user:", "stranger:"), environment="dev"),
     Case("programs_log_in_as_users_that_are_made", secret("api", "database_url", UNKNOWN), "not evaluated"),
+    Case(
+        "programs_log_in_as_users_that_are_made",
+        put("Secret", "postgres-roles-secrets", "data", UNKNOWN),
+        "not evaluated",
+        why="all hidden",
+    ),
     Case("production_does_not_use_developments_database", _url("api", "/workflow_prod", "/workflow_db")),
     Case("production_does_not_use_developments_database", secret("api", "database_url", UNKNOWN), "not evaluated"),
     Case("every_program_knows_its_brokers", env("relay", "KAFKA_BROKERS", ABSENT)),
