@@ -44,6 +44,8 @@ class Stack(Part):
     """One environment. Frozen, complete, and free of secrets."""
 
     name: Name
+    environment: Literal["development", "rehearsal", "production"] = "development"
+    """What the stack is for. Its programs are told; in production they refuse to start with settings for debugging."""
     target: Literal["docker", "kubernetes"] = "docker"
     docker: DockerTarget = DockerTarget()
     kubernetes: KubernetesTarget = KubernetesTarget()

@@ -227,8 +227,9 @@ def _autoscale(replicas: int, scaling: Autoscaling | None) -> Autoscale | None:
 
 
 def common_env(stack: Stack, pool: Pool) -> dict[str, str]:
-    """The documented variables of database and logging that every program of the service reads."""
+    """The documented variables of environment, database and logging that every program of the service reads."""
     return {
+        "ENVIRONMENT": stack.environment,
         "DATABASE_URL_FILE": secret_path("database_url"),
         "DATABASE_POOL_SIZE": str(pool.size),
         "DATABASE_MAX_OVERFLOW": str(pool.overflow),

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from policies.view.pods import Container, Pod, pods
 from policies.view.resources import Resource, Snapshot
-from policies.view.values import ABSENT, UNKNOWN, Value
+from policies.view.values import ABSENT, UNKNOWN, Missing, Value
 
 CONFIG_SUFFIX = "-config"
 """On Docker the container that fills a part's config volume is called so."""
@@ -33,6 +33,8 @@ class PlatformPart:
     """Content by name; what can't be known is unknown, and where it comes from is told by `secret_sources`."""
     secret_sources: Mapping[str, tuple[Resource, ...]]
     """The resources that a secret file's content comes from, where the source of the snapshot tells."""
+    hides_files: bool = False
+    """Whether there may be files of which not even the names can be known."""
 
     @property
     def pod(self) -> Pod:
@@ -51,7 +53,7 @@ class PlatformPart:
             return found
         path = self.container.env.get(f"{name}_FILE")
         if path is not None and (text := path.text()) is not None and text.startswith(SECRET_MOUNT):
-            return self.secret_files.get(text.removeprefix(SECRET_MOUNT), Value(ABSENT, f"env.{name}_FILE"))
+            return self.secret_files.get(text.removeprefix(SECRET_MOUNT), Value(self._no_file, f"env.{name}_FILE"))
         return Value(ABSENT, f"env.{name}")
 
     def url(self, name: str) -> SplitResult | None:
@@ -64,7 +66,11 @@ class PlatformPart:
 
     def file(self, path: str) -> Value:
         """The content of a config file."""
-        return self.config_files.get(path, Value(ABSENT, f"files.{path}"))
+        return self.config_files.get(path, Value(self._no_file, f"files.{path}"))
+
+    @property
+    def _no_file(self) -> Missing:
+        return UNKNOWN if self.hides_files else ABSENT
 
 
 def platform_parts(snapshot: Snapshot) -> Iterator[PlatformPart]:
@@ -77,7 +83,7 @@ def platform_parts(snapshot: Snapshot) -> Iterator[PlatformPart]:
             continue
         for container in pod.main[:1]:
             found = files.get(part, _Files())
-            yield PlatformPart(part, container, found.config, found.secrets, found.sources)
+            yield PlatformPart(part, container, found.config, found.secrets, found.sources, found.hidden)
 
 
 class _Files:
@@ -85,6 +91,7 @@ class _Files:
         self.config: dict[str, Value] = {}
         self.secrets: dict[str, Value] = {}
         self.sources: dict[str, tuple[Resource, ...]] = {}
+        self.hidden = False
 
 
 def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
@@ -93,11 +100,12 @@ def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
         part = resource.part
         if part is None:
             continue
-        if resource.kind == "ConfigMap":
+        if resource.kind in ("ConfigMap", "Secret"):
             files = found.setdefault(part, _Files())
+            files.hidden |= resource.inputs["data"].is_unknown
+        if resource.kind == "ConfigMap":
             files.config |= {key.replace("__", "/"): value for key, value in _entries(resource.inputs["data"]).items()}
         elif resource.kind == "Secret":
-            files = found.setdefault(part, _Files())
             sources = tuple(snapshot.sources(resource, "data"))
             for key, value in _entries(resource.inputs["data"]).items():
                 files.secrets[key], files.sources[key] = decoded(value), sources
@@ -109,10 +117,12 @@ def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
 def _take_uploads(files: _Files, snapshot: Snapshot, resource: Resource) -> None:
     uploads = resource.inputs["uploads"]
     if uploads.is_unknown:
+        files.hidden = True
         return
     sources = tuple(snapshot.sources(resource, "uploads"))
     for each in uploads.items():
         if each["file"].is_unknown:
+            files.hidden = True
             continue
         path = (each["file"].text() or "").removeprefix(UPLOAD_FOLDER)
         if path.startswith(SECRET_FOLDER):

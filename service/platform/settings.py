@@ -58,6 +58,8 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", case_sensitive=False, hide_input_in_errors=True, validate_default=True
     )
 
+    environment: Literal["development", "rehearsal", "production"] = "development"
+
     api_title: str = "Workflow Management API"
     api_version: str = "1.0.0"
     api_description: str = "REST API for managing workflow orchestration"
@@ -229,6 +231,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _values_fit_together(self) -> Self:
+        self._check_production()
         if self.api_reload and self.api_workers > 1:
             raise ValueError(f"API_RELOAD is true, which allows one worker only, but API_WORKERS is {self.api_workers}")
         if "*" in self.cors_origins and self.cors_allow_credentials:
@@ -249,6 +252,12 @@ class Settings(BaseSettings):
             )
         self._check_kafka_login()
         return self
+
+    def _check_production(self) -> None:
+        debugging = {"API_RELOAD": self.api_reload, "DATABASE_ECHO": self.database_echo}
+        for variable, is_on in {**debugging, "LOG_LEVEL": self.log_level == "DEBUG"}.items():
+            if is_on and self.environment == "production":
+                raise ValueError(f"{variable} is set for debugging, but ENVIRONMENT is production; switch it off")
 
     def _check_kafka_login(self) -> None:
         protocol = self.kafka_security_protocol

@@ -104,8 +104,8 @@ def test_a_small_broker_spends_no_time_on_optimising_itself(stack: Stack, cores:
 @pytest.mark.item("kafka-partitions")
 def test_both_topics_are_declared(plan: AccessPlan) -> None:
     assert [(topic.name, topic.partitions, topic.replication, topic.min_in_sync) for topic in plan.topics] == [
-        (EXECUTION, 6, 3, 2),
-        (CANCELLATION, 6, 3, 2),
+        (EXECUTION, 9, 3, 2),
+        (CANCELLATION, 9, 3, 2),
     ]
 
 

@@ -48,6 +48,7 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     "RATE_LIMIT_REQUESTS": 100,
     "RATE_LIMIT_WINDOW": 60,
     # Ours.
+    "ENVIRONMENT": "development",
     "TRUSTED_HOSTS": ("*",),
     "BOOTSTRAP_ADMIN_USERNAME": "admin",
     "BOOTSTRAP_ADMIN_PASSWORD": None,
@@ -130,6 +131,10 @@ def test_a_value_is_read(
         ({"API_RELOAD": "true", "API_WORKERS": "2"}, "API_RELOAD", "one worker"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS", "CORS_ALLOW_CREDENTIALS"),
         ({"DEFAULT_PAGE_SIZE": "200"}, "DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE"),
+        ({"ENVIRONMENT": "staging"}, "ENVIRONMENT", "production"),
+        ({"ENVIRONMENT": "production", "API_RELOAD": "true"}, "API_RELOAD", "ENVIRONMENT is production"),
+        ({"ENVIRONMENT": "production", "DATABASE_ECHO": "true"}, "DATABASE_ECHO", "ENVIRONMENT is production"),
+        ({"ENVIRONMENT": "production", "LOG_LEVEL": "debug"}, "LOG_LEVEL", "ENVIRONMENT is production"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_variables_name(

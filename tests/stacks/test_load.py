@@ -112,9 +112,9 @@ def _without(document: dict[str, object], names: set[str]) -> dict[str, object]:
 
 SIZES = {
     "size", "resources", "pool", "workers", "heap", "max_connections", "shared_buffers", "instances", "autoscaling",
-    "retention_days", "storage",
-    # The rehearsal is reached under other names.
-    "hosts", "service_type", "published_port", "published_http_port",
+    "retention_days", "storage", "partitions",
+    # The rehearsal says that it is one, and is reached under other names.
+    "environment", "hosts", "origins", "service_type", "published_port", "published_http_port",
 }  # fmt: skip
 
 
