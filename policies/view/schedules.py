@@ -47,7 +47,9 @@ def longest_gap(schedule: str) -> timedelta | None:
     if not due or not times:
         return None
     within = max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0)
-    over_night = [(later - earlier) * 24 * 60 - times[-1] + times[0] for earlier, later in zip(due, due[1:], strict=False)]
+    over_night = [
+        (later - earlier) * 24 * 60 - times[-1] + times[0] for earlier, later in zip(due, due[1:], strict=False)
+    ]
     return timedelta(minutes=max([within, *over_night])) if over_night else None
 
 
