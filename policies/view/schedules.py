@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from itertools import pairwise
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -46,10 +47,8 @@ def longest_gap(schedule: str) -> timedelta | None:
     due = [number for number in range(_DAYS) if is_due(first + timedelta(number))]
     if not due or not times:
         return None
-    within = max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0)
-    over_night = [
-        (later - earlier) * 24 * 60 - times[-1] + times[0] for earlier, later in zip(due, due[1:], strict=False)
-    ]
+    within = max((later - earlier for earlier, later in pairwise(times)), default=0)
+    over_night = [(later - earlier) * 24 * 60 - times[-1] + times[0] for earlier, later in pairwise(due)]
     return timedelta(minutes=max([within, *over_night])) if over_night else None
 
 
