@@ -1,4 +1,4 @@
-"""Who answers for the stack and what was promised, as series: people find them where alerts are shown, rules use them."""
+"""Who answers for the stack and what was promised, as series: shown where alerts are, and used by rules."""
 
 from datetime import UTC, date, datetime, time
 

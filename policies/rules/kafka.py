@@ -35,7 +35,7 @@ def addresses(setting: Value) -> dict[str, tuple[str, int]]:
 
 @rule(BROKERS, on=PlatformPart, parts=["kafka"], wanted="3 brokers or more", mend="kafka.nodes")
 def three_brokers_run(part: PlatformPart) -> Iterator[Fault]:
-    """With three brokers one may be away, for a restart or for good, and two still agree and keep every message twice."""
+    """With three brokers one may be away, for a restart or for good: two still agree and keep every message twice."""
     replicas = part.resource.inputs.at("spec", "replicas")
     count = 1 if part.pod.target == "docker" or replicas.is_absent else replicas.number()
     if count is None or count < LEAST_BROKERS:
@@ -81,7 +81,7 @@ def one_broker_may_be_away(part: PlatformPart) -> Iterator[Fault]:
 
 @rule(BROKERS, on=PlatformPart, parts=["kafka"], wanted="3 copies or more", mend="kafka.replication")
 def kafkas_own_topics_have_three_copies(part: PlatformPart) -> Iterator[Fault]:
-    """Kafka keeps in topics of its own how far consumers have read: if they are lost, work is done twice or not at all."""
+    """Kafka's own topics hold how far consumers have read: if they are lost, work is done twice or not at all."""
     found = settings(part)
     for name in ("offsets.topic.replication.factor", "transaction.state.log.replication.factor"):
         if (found[name].number() or LEAST_BROKERS) < LEAST_BROKERS:
@@ -163,7 +163,7 @@ def kafka_is_reached_on_the_network(part: PlatformPart) -> Iterator[Fault]:
     LISTENERS, on=PlatformPart, parts=["kafka"], wanted="localhost with the published port", mend="kafka.publishedPort"
 )
 def kafka_is_reached_from_the_machine(part: PlatformPart) -> Iterator[Fault]:
-    """A client on the machine is told this address: it must be the one that is published, or it can't be reached again."""
+    """A client on the machine is told this address: unless it is the published one, it can't be reached again."""
     advertised = settings(part)["advertised.listeners"]
     told = {port for host, port in addresses(advertised).values() if host in ("localhost", "127.0.0.1")}
     published = {

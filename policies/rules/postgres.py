@@ -47,7 +47,7 @@ def the_database_server_speaks_tls(part: PlatformPart) -> Iterator[Fault]:
     where=is_member,
 )  # fmt: skip
 def the_database_refuses_plain_connections(part: PlatformPart) -> Iterator[Fault]:
-    """A line that begins with `host` or `hostnossl` lets a client in that does not encrypt, by mistake or on purpose."""
+    """A line that begins with `host` or `hostnossl` lets a client in that does not encrypt."""
     for line in yaml_of(part.file(PATRONI)).at(*LINES).items():
         text = line.text() or ""
         if text.split()[:1] in (["host"], ["hostnossl"]) and method_of(text) != "reject":
@@ -69,7 +69,7 @@ def members_check_whom_they_copy_from(part: PlatformPart) -> Iterator[Fault]:
     mend="infra/postgres/access.py", where=is_member,
 )  # fmt: skip
 def the_database_trusts_nobody(part: PlatformPart) -> Iterator[Fault]:
-    """The strongest password helps nothing where a line does not ask for it, or asks for it in a form that can be read."""
+    """The strongest password helps nothing where a line does not ask for it, or lets it be read on the way."""
     for line in yaml_of(part.file(PATRONI)).at(*LINES).items():
         if method_of(line.text() or "") in WEAK_METHODS:
             yield Fault(line, "the line lets somebody in without proof, or with one that can be read on the way")

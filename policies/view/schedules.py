@@ -27,7 +27,7 @@ _DAYS = 800
 def longest_gap(schedule: str) -> timedelta | None:
     """The longest time between two runs; None when the text is no schedule or never comes true."""
     fields = _MACROS.get(schedule.strip().lower(), schedule).split()
-    if len(fields) != 5:  # noqa: PLR2004 - minute, hour, day, month, weekday
+    if len(fields) != 5:
         return None
     minutes, hours = _numbers(fields[0], 0, 59), _numbers(fields[1], 0, 23)
     days, months = _numbers(fields[2], 1, 31), _numbers(fields[3], 1, 12, _MONTHS, 1)

@@ -53,7 +53,9 @@ CASES = [
     Case("backups_are_encrypted", config("backup-full", CONFIG, setting("repo1-cipher-type", None)), why="default"),
     Case("backups_are_encrypted", config("backup-incremental", CONFIG, UNKNOWN), "not evaluated"),
     Case("backups_lie_on_a_volume_of_their_own", without("StatefulSet", "backups"), why="no host"),
-    Case("backups_lie_on_a_volume_of_their_own", config("backups", CONFIG, setting("repo1-path", "/tmp/x")), why="tmp"),
+    Case(
+        "backups_lie_on_a_volume_of_their_own", config("backups", CONFIG, setting("repo1-path", "/scratch")), why="tmp"
+    ),
     Case("backups_lie_on_a_volume_of_their_own", config("backups", CONFIG, setting("repo1-path", None)), why="nowhere"),
     Case("backups_lie_on_a_volume_of_their_own", put("StatefulSet", "backups", "spec.volumeClaimTemplates", [])),
     Case("backups_lie_on_a_volume_of_their_own", config("backups", CONFIG, UNKNOWN), "not evaluated"),
