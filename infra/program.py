@@ -4,8 +4,9 @@ import pulumi
 
 from infra.components.edge import EdgeProxy
 from infra.components.exporters import Exporters
-from infra.components.monitoring import Alertmanager, Grafana, Prometheus
+from infra.components.monitoring import GRAFANA_PORT, Alertmanager, Grafana, Prometheus
 from infra.components.service import WORKER_PORT, Api, Executors, Migrations, Relay, ServiceParts
+from infra.edge.nginx_config import HEALTH_PORT, UPTIME_PATH
 from infra.endpoints import ScrapeTarget
 from infra.images import Lookup, image_source, pinned
 from infra.provisioning import provision
@@ -51,6 +52,8 @@ def deploy(stack: Stack, lookup: Lookup | None = None) -> None:
         ),
         *base.scrape,
     ]
+    if stack.edge is not None:
+        scrape.append(ScrapeTarget("edge", "edge", HEALTH_PORT, path=UPTIME_PATH, replicas=stack.edge.replicas))
     if stack.exporters.enabled:
         exporters = Exporters(
             stack, target, image("node-exporter"), image("postgres-exporter"), base.postgres, base.trust
@@ -59,22 +62,24 @@ def deploy(stack: Stack, lookup: Lookup | None = None) -> None:
         scrape += exporters.targets
     # Issued before Prometheus is told when each certificate ends.
     operator = base.trust.identity("operator")
-    alertmanager = Alertmanager(stack, target, image("alertmanager"), base.trust)
-    reason = look.unavailable(stack.grafana.image)
-    prometheus = Prometheus(
-        stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust, shown=reason is None
-    )
-    placed += [alertmanager.placed, prometheus.placed]
     missing: dict[str, str] = {}
-    if reason is None:
-        dashboards = pinned(stack, stack.grafana.image, look)
-        placed.append(Grafana(stack, target, dashboards, prometheus.url, secrets.grafana, base.trust).placed)
-    elif stack.grafana.required:
-        raise StackError(stack.name, [f"workflow-platform:grafana.required is true, but {reason}"])
-    else:
+    if (reason := look.unavailable(stack.grafana.image)) is not None:
+        if stack.grafana.required:
+            raise StackError(stack.name, [f"workflow-platform:grafana.required is true, but {reason}"])
         pulumi.log.warn(f"Grafana is left out: {reason}. The rest is deployed; load the image and run `up` again.")
         missing["grafana"] = reason
+    else:
+        scrape.append(ScrapeTarget("grafana", "grafana", GRAFANA_PORT, scheme=scheme))
+    alertmanager = Alertmanager(stack, target, image("alertmanager"), base.trust)
+    prometheus = Prometheus(
+        stack, target, image("prometheus"), scrape, alertmanager.scrape, base.trust, shown=not missing
+    )
+    placed += [alertmanager.placed, prometheus.placed]
+    if not missing:
+        dashboards = pinned(stack, stack.grafana.image, look)
+        placed.append(Grafana(stack, target, dashboards, prometheus.url, secrets.grafana, base.trust).placed)
     pulumi.export("urls", base.urls(missing))
+    pulumi.export("entryPoints", base.entry_points(missing))
     pulumi.export("inventory", {each.part: each.inventory for each in placed})
     pulumi.export("missing", missing)
     pulumi.export("network", base.network)

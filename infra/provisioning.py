@@ -48,8 +48,19 @@ class Provisioned:
         return {
             key.removesuffix(".publishedPort"): f"http://{stack.docker.address}:{port}"
             for key, port in stack.published_ports.items()
-            if key.removesuffix(".publishedPort") not in missing
+            if key.removesuffix(".publishedPort") not in {*missing, KAFKA}
         }
+
+    def entry_points(self, missing: Collection[str]) -> dict[str, str]:
+        """Where people find the system and its tools. On a cluster all but the API are reached from inside it only,
+        for instance through `kubectl port-forward`, so that nobody probes these from here."""
+        urls = self.urls(missing)
+        if self.stack.target == "kubernetes":
+            inside = f"{self.stack.namespace}.svc"
+            ports = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+            urls |= {part: f"https://{part}.{inside}:{port}" for part, port in ports.items() if part not in missing}
+            return {**urls, "docs": f"https://api.{inside}:{self.stack.api.port}/docs"}
+        return {**urls, "docs": f"{urls['api']}/docs"}
 
 
 def provision(stack: Stack, image: ImageSource, secrets: Secrets) -> Provisioned:

@@ -183,6 +183,8 @@ class Workload:
     """Its rights on the cluster's API; none: not even a token."""
     calls_out: bool = False
     """Whether it may open connections to the outside."""
+    calls_networks: Sequence[str] = ()
+    """Private networks that it may open connections to, too."""
 
 
 def nodes_service(part: str) -> str:

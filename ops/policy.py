@@ -69,7 +69,7 @@ def recorded(stack: Stack) -> Deployment:
 
 
 def _pushed(reference: str) -> str:
-    """A reference as it will be once the image is pushed: a cluster gets every image by its digest, or is refused. Which
+    """A reference as it will be once the image is pushed: a cluster gets every image by digest, or is refused. Which
     digest that is, is not known before, and no rule asks."""
     repository = reference.rpartition(":")[0] if ":" in reference.rpartition("/")[2] else reference
     return f"{repository}@sha256:{'0' * 64}"

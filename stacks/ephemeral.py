@@ -29,7 +29,7 @@ def ephemeral_stack(project: Path, base: str = "dev", name: str | None = None, *
     name = name or ephemeral_name()
     document = yaml.safe_load(config_file(base, project).read_text())
     config = document["config"]
-    published = ("api", "prometheus", "alertmanager", "grafana")
+    published = ("api", "prometheus", "alertmanager", "grafana", "kafka")
     own: dict[str, dict[str, Any]] = {
         part: {"publishedPort": port} for part, port in zip(published, _free_ports(len(published)), strict=True)
     }

@@ -12,6 +12,7 @@ from stacks.parts.common import Name, Part
 from stacks.parts.edge import Edge
 from stacks.parts.kafka import Kafka
 from stacks.parts.monitoring import Alerting, Alertmanager, Exporters, Grafana, Prometheus
+from stacks.parts.operations import Operations
 from stacks.parts.pki import Pki
 from stacks.parts.postgres import Postgres
 from stacks.parts.service import Api, Authentication, Executor, Logging, Relay
@@ -66,6 +67,7 @@ class Stack(Part):
     alerting: Alerting = Alerting()
     grafana: Grafana = Grafana()
     exporters: Exporters = Exporters()
+    operations: Operations = Operations()
     edge: Edge | None = None
     """None: there is no way in from outside."""
 
@@ -82,7 +84,13 @@ class Stack(Part):
             "prometheus.publishedPort": self.prometheus.published_port,
             "alertmanager.publishedPort": self.alertmanager.published_port,
             "grafana.publishedPort": self.grafana.published_port,
+            **({"kafka.publishedPort": self.kafka.published_port} if self.publishes_kafka else {}),
         }
+
+    @property
+    def publishes_kafka(self) -> bool:
+        """Whether programs on the machine itself reach the broker."""
+        return self.target == "docker" and self.kafka.provision and self.kafka.nodes == 1
 
     @property
     def most_connections(self) -> int:
@@ -144,6 +152,7 @@ class Stack(Part):
         if self.target == "kubernetes":
             yield from self._quota_faults()
         yield from self._postgres_faults()
+        yield from self._alerting_faults()
         if self.edge is not None:
             yield from self._edge_faults(self.edge)
         if self.pki.renew_before_days >= self.pki.days:
@@ -192,6 +201,13 @@ class Stack(Part):
         if self.target == "docker" and postgres.members > 1:
             wanted = "one Docker engine runs one of it; several need target: kubernetes"
             yield Fault("postgres.members", postgres.members, wanted, "postgres-reachable")
+
+    def _alerting_faults(self) -> Iterator[Fault]:
+        alerting = self.alerting
+        for key, address in (("criticalEmail", alerting.critical_email), ("warningEmail", alerting.warning_email)):
+            if address and alerting.mail is None:
+                wanted = "it needs alerting.mail, the server that takes the mail"
+                yield Fault(f"alerting.{key}", address, wanted, "alert-receivers-configured")
 
     def _edge_faults(self, edge: Edge) -> Iterator[Fault]:
         if self.target != "kubernetes":

@@ -45,6 +45,7 @@ class EdgeProxy(pulumi.ComponentResource):
                 ports=[
                     Port(HTTPS_PORT, edge.published_port, peers=[WORLD], service=443),
                     Port(HTTP_PORT, edge.published_http_port, peers=[WORLD], service=80),
+                    Port(HEALTH_PORT, peers=["prometheus"]),
                 ],
                 health=Health(
                     http_probe(HEALTH_PORT, "/edge/health"), edge.health, probe=HttpCheck(HEALTH_PORT, "/edge/health")

@@ -2,7 +2,15 @@
 
 import pulumi
 
-from infra.components.kafka_settings import DATA_FOLDER, METRICS_PORT, PART, SINGLE_PORT, cluster_id, single_node
+from infra.components.kafka_settings import (
+    DATA_FOLDER,
+    HOST_PORT,
+    METRICS_PORT,
+    PART,
+    SINGLE_PORT,
+    cluster_id,
+    single_node,
+)
 from infra.endpoints import KafkaEndpoint
 from infra.targets import Target
 from infra.workload import DataVolume, Health, Kind, Port, Workload
@@ -26,7 +34,7 @@ class Kafka(pulumi.ComponentResource):
                     "KAFKA_HEAP_OPTS": f"-Xms{settings.heap}m -Xmx{settings.heap}m",
                 },
                 config_files={"server.properties": single_node(stack)},
-                ports=[Port(SINGLE_PORT), Port(METRICS_PORT)],
+                ports=[Port(SINGLE_PORT), Port(HOST_PORT, settings.published_port), Port(METRICS_PORT)],
                 volumes=[DataVolume("kafka-data", DATA_FOLDER)],
                 health=Health(["kafka-health"], settings.health),
                 stop_seconds=30,

@@ -4,13 +4,18 @@ Pure functions; the components give them to the program as its config file.
 """
 
 import base64
+import math
 import uuid
 from dataclasses import dataclass
 
 from stacks.model import Stack
+from stacks.parts.kafka import Kafka as Settings
 
 SINGLE_PORT = 29092
 """Where a single broker listens, in plain text."""
+
+HOST_PORT = 9092
+"""Where a single broker listens for clients on the machine itself, in plain text; published on loopback only."""
 
 CLIENT_PORT = 9092
 """Where a cluster's clients log in: SASL_SSL with SCRAM-SHA-512."""
@@ -29,6 +34,10 @@ ACCESS_PART = "kafka-access"
 
 _CLEANER_BUFFER = 16 * 1024 * 1024
 _SEGMENT_BYTES = 256 * 1024 * 1024
+_SMALLEST_SEGMENT_BYTES = 1024 * 1024
+_TOPICS = 2
+_SHARE_OF_DISK = 0.75
+"""What the platform's topics may take of a broker's disk; the rest is for Kafka's own topics and for its work."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +79,16 @@ def single_node(stack: Stack) -> str:
             "node.id": 1,
             "controller.quorum.bootstrap.servers": f"localhost:{CONTROLLER_PORT}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"INTERNAL://:{SINGLE_PORT},CONTROLLER://localhost:{CONTROLLER_PORT}",
-            "advertised.listeners": f"INTERNAL://kafka:{SINGLE_PORT},CONTROLLER://localhost:{CONTROLLER_PORT}",
+            "listeners": f"INTERNAL://:{SINGLE_PORT},HOST://:{HOST_PORT},CONTROLLER://localhost:{CONTROLLER_PORT}",
+            "advertised.listeners": ",".join(
+                [
+                    f"INTERNAL://{PART}:{SINGLE_PORT}",
+                    f"HOST://localhost:{stack.kafka.published_port}",
+                    f"CONTROLLER://localhost:{CONTROLLER_PORT}",
+                ]
+            ),
             "inter.broker.listener.name": "INTERNAL",
-            "listener.security.protocol.map": "INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "INTERNAL:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
             **_topics(stack, replication=1, in_sync=1),
             "transaction.state.log.num.partitions": 4,
         }
@@ -105,6 +120,7 @@ def cluster(stack: Stack, layout: ClusterLayout) -> str:
             **_encryption(),
             **_rights(),
             **_topics(stack, replication=stack.kafka.replication, in_sync=stack.kafka.min_in_sync),
+            **_bounds(stack.kafka),
             "transaction.state.log.num.partitions": 4,
             # The default wants half of a small heap for itself.
             "log.cleaner.dedupe.buffer.size": _CLEANER_BUFFER,
@@ -168,6 +184,17 @@ def _topics(stack: Stack, *, replication: int, in_sync: int) -> dict[str, object
         "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": 0,
     }
+
+
+def _bounds(settings: Settings) -> dict[str, object]:
+    """What one partition may take, so that a flood of messages ends old ones early and not the broker, by a full disk.
+
+    A partition keeps up to `log.retention.bytes` and the segment that is being written.
+    """
+    copies = math.ceil(_TOPICS * settings.partitions * settings.replication / settings.nodes)
+    share = int(settings.storage * 1024 * 1024 * _SHARE_OF_DISK) // copies
+    segment = max(_SMALLEST_SEGMENT_BYTES, min(_SEGMENT_BYTES, share // 4))
+    return {"log.segment.bytes": segment, "log.retention.bytes": max(segment, share - segment)}
 
 
 def _text(properties: dict[str, object]) -> str:

@@ -6,7 +6,7 @@ import pulumi
 
 from infra.components import web
 from infra.endpoints import Placed, ScrapeTarget
-from infra.monitoring import alertmanager_config, dashboards, declared, prometheus_config, rules
+from infra.monitoring import alertmanager_config, dashboards, declared, operations, prometheus_config, rules
 from infra.targets import Target
 from infra.trust import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, Trust
 from infra.workload import DataVolume, Health, HttpCheck, Kind, Port, Workload, secret_path
@@ -38,7 +38,8 @@ class Alertmanager(pulumi.ComponentResource):
                 ports=[Port(ALERTMANAGER_PORT, settings.published_port, peers=["prometheus"])],
                 volumes=[DataVolume("alertmanager-data", "/var/lib/alertmanager")],
                 health=web.health(trust, ALERTMANAGER_PORT, "/-/ready", settings.health),
-                calls_out=bool(stack.alerting.critical_webhook or stack.alerting.warning_webhook),
+                calls_out=stack.alerting.sends,
+                calls_networks=stack.alerting.networks if stack.alerting.sends else (),
             ),
             parent=self,
         )
@@ -78,6 +79,7 @@ class Prometheus(pulumi.ComponentResource):
                 config_files={
                     "prometheus.yml": prometheus_file([*scrape, own, alertmanager], alertmanager, target.replicates),
                     **{f"rules/{name}": content for name, content in rules.files().items()},
+                    f"rules/{operations.FILE}": operations.render(stack.operations),
                     **web.config_files(trust),
                     f"rules/{declared.FILE}": declared_file([*scrape, own, alertmanager], trust),
                 },
@@ -128,7 +130,7 @@ class Grafana(pulumi.ComponentResource):
                 },
                 config_files={**dashboards.grafana_provisioning(prometheus, trust.enabled), **boards},
                 secret_files={"admin_password": admin_password, **trust.identity("grafana")},
-                ports=[Port(GRAFANA_PORT, settings.published_port)],
+                ports=[Port(GRAFANA_PORT, settings.published_port, peers=["prometheus"])],
                 volumes=[DataVolume("grafana-data", "/var/lib/grafana")],
                 # The pulled image has its own tools, not ours.
                 health=Health(
@@ -170,6 +172,9 @@ def declared_file(scrape: Sequence[ScrapeTarget], trust: Trust) -> pulumi.Output
 
 def alertmanager_file(stack: Stack) -> str:
     """alertmanager.yml with the stack's receivers."""
-    return alertmanager_config.render(
-        critical_webhook=stack.alerting.critical_webhook, warning_webhook=stack.alerting.warning_webhook
+    alerting = stack.alerting
+    return alertmanager_config.build(
+        alertmanager_config.Channel(webhook=alerting.critical_webhook, email=alerting.critical_email),
+        alertmanager_config.Channel(webhook=alerting.warning_webhook, email=alerting.warning_email),
+        alertmanager_config.Smtp(alerting.mail.smarthost, alerting.mail.sender) if alerting.mail else None,
     )

@@ -10,6 +10,10 @@ from stacks.parts.edge import Edge
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 HTTPS_PORT, HTTP_PORT, HEALTH_PORT = 8443, 8080, 8081
 DEFAULT_HTTPS_PORT = 443
+UPTIME_PATH = "/edge/uptime"
+"""At the health port: whether a visitor of the public address is served."""
+
+STACK_AUTHORITY, SYSTEM_AUTHORITIES = "/config/secrets/ca.crt", "/etc/ssl/certs/ca-certificates.crt"
 MAINTENANCE_RETRY_SECONDS = 120
 OVERLOAD_RETRY_SECONDS = 2
 _PROBLEM_TYPE = "urn:problem:workflow-management:"
@@ -47,6 +51,8 @@ def render(edge: Edge, *, api_port: int, api_prefix: str) -> str:
     """The whole file, for the folder that the image reads. The API is the service `api`, reached by verified TLS."""
     headers = _headers(edge.hsts_seconds)
     port = "" if edge.published_port == DEFAULT_HTTPS_PORT else f":{edge.published_port}"
+    # nginx checks a certificate for a name only; where visitors know nothing but addresses, the visit goes unchecked.
+    name = next((host for host in edge.hosts if not host.replace(".", "").isdigit()), None)
     values = {
         "ANSWER_SECONDS": edge.answer_seconds,
         "API_PORT": api_port,
@@ -56,8 +62,12 @@ def render(edge: Edge, *, api_port: int, api_prefix: str) -> str:
         "CONNECTIONS": edge.limits.connections,
         "ERRORS": _indented((line for error in _ERRORS for line in _error(error, headers)), 8),
         "HEADERS": _indented(headers, 8),
+        "HOST": name or edge.hosts[0],
+        "NAME_IS_CHECKED": "on" if name else "off",
         "HOSTS": " ".join(edge.hosts),
         "HTTPS_PORT": port,
+        "PUBLIC_AUTHORITY": STACK_AUTHORITY if edge.certificate.source == "stack" else SYSTEM_AUTHORITIES,
+        "UPTIME_PATH": UPTIME_PATH,
         "REQUESTS_PER_SECOND": edge.limits.requests_per_second,
     }
     text = TEMPLATE.read_text(encoding="utf-8")

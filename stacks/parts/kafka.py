@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stacks.parts.common import HealthTiming, Part, Resources
-from stacks.quantities import Memory
+from stacks.quantities import Memory, Port
 
 
 class ExternalKafka(Part):
@@ -33,7 +33,9 @@ class Kafka(Part):
     min_in_sync: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies that must be written before a message counts as taken."""
     storage: Memory = 2048
-    """Disk space of one broker, where the target reserves it."""
+    """Disk space of one broker, where the target reserves it; it also bounds what a topic keeps."""
+    published_port: Port = 9092
+    """Host port of a single broker, for clients on the machine itself; a cluster publishes none."""
     heap: Memory = 384
     partitions: Annotated[int, Field(ge=1, le=1000)] = 6
     retention_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 168

@@ -45,8 +45,26 @@ class Exporters(Part):
     health: HealthTiming = HealthTiming()
 
 
+class Mail(Part):
+    """The mail server that alerts are handed to. It is asked for TLS; it knows the stack by its address."""
+
+    smarthost: Annotated[str, Field(pattern=r"^[a-z0-9.-]+:[0-9]{1,5}$")]
+    sender: Annotated[str, Field(min_length=3)]
+
+
 class Alerting(Part):
-    """Where alerts go. Addresses are webhooks; none means that alerts are only shown."""
+    """Where alerts go: critical ones to what calls somebody, warnings to what is read today. None: only shown."""
 
     critical_webhook: str | None = None
+    critical_email: str | None = None
     warning_webhook: str | None = None
+    warning_email: str | None = None
+    mail: Mail | None = None
+    """Needed by the e-mail addresses."""
+    networks: tuple[Annotated[str, Field(pattern=r"^[0-9.]+/[0-9]{1,2}$")], ...] = ()
+    """Private networks in which these receivers are; public addresses are reached anyway."""
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything leaves the stack."""
+        return any((self.critical_webhook, self.critical_email, self.warning_webhook, self.warning_email))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from policies.engine.judge import judge
 from policies.engine.profiles import Profiles, load_profiles
 from policies.engine.rule import Rule, all_rules
 from policies.sources.sdk import deployment_of
+from policies.view import clock
 from policies.view.deployment import Deployment
 from policies.view.project import Project
 from policies.view.values import UNKNOWN
@@ -84,6 +86,12 @@ def _sealed(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _sealed(value) for key, value in content.items()}
     return [_sealed(each) for each in content] if isinstance(content, list) else content
+
+
+@pytest.fixture(autouse=True)
+def _day_of_the_description(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date that the description tells must not make the tests fail one day."""
+    monkeypatch.setattr(clock, "today", lambda: date(2026, 12, 1))
 
 
 @pytest.fixture(autouse=True)

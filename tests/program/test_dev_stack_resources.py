@@ -59,9 +59,9 @@ def test_the_logs_of_every_container_are_rotated(deploy: Deploy) -> None:
 
 
 @pytest.mark.item("unneeded-ports-closed")
-def test_only_the_api_and_the_monitoring_pages_are_published_and_on_loopback(deploy: Deploy) -> None:
+def test_only_the_api_kafka_and_the_monitoring_pages_are_published_and_on_loopback(deploy: Deploy) -> None:
     published = {name: c["ports"] for name, c in deploy().of(CONTAINER).items() if c.get("ports")}
-    assert set(published) == {"api", "prometheus", "alertmanager", "grafana"}
+    assert set(published) == {"api", "prometheus", "alertmanager", "grafana", "kafka"}
     assert {port["ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 

@@ -102,6 +102,9 @@ def policies(objects: Objects) -> list[networking.NetworkPolicy]:
     if workload.calls_out:
         block = networking.IPBlockArgs(cidr="0.0.0.0/0", except_=list(PRIVATE_RANGES))
         outside.append(networking.NetworkPolicyEgressRuleArgs(to=[networking.NetworkPolicyPeerArgs(ip_block=block)]))
+    for network in workload.calls_networks:
+        peer = networking.NetworkPolicyPeerArgs(ip_block=networking.IPBlockArgs(cidr=network))
+        outside.append(networking.NetworkPolicyEgressRuleArgs(to=[peer]))
     if outside:
         register(
             f"{workload.part}-calls-out",
