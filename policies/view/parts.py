@@ -33,6 +33,8 @@ class PlatformPart:
     """Content by name; what can't be known is unknown, and where it comes from is told by `secret_sources`."""
     secret_sources: Mapping[str, tuple[Resource, ...]]
     """The resources that a secret file's content comes from, where the source of the snapshot tells."""
+    secrets_are_hidden: bool = False
+    """Whether not even the names of its secret files can be known: before the first `up`, in an encrypted state."""
 
     @property
     def pod(self) -> Pod:
@@ -51,7 +53,8 @@ class PlatformPart:
             return found
         path = self.container.env.get(f"{name}_FILE")
         if path is not None and (text := path.text()) is not None and text.startswith(SECRET_MOUNT):
-            return self.secret_files.get(text.removeprefix(SECRET_MOUNT), Value(ABSENT, f"env.{name}_FILE"))
+            missing = UNKNOWN if self.secrets_are_hidden else ABSENT
+            return self.secret_files.get(text.removeprefix(SECRET_MOUNT), Value(missing, f"env.{name}_FILE"))
         return Value(ABSENT, f"env.{name}")
 
     def url(self, name: str) -> SplitResult | None:
@@ -77,7 +80,7 @@ def platform_parts(snapshot: Snapshot) -> Iterator[PlatformPart]:
             continue
         for container in pod.main[:1]:
             found = files.get(part, _Files())
-            yield PlatformPart(part, container, found.config, found.secrets, found.sources)
+            yield PlatformPart(part, container, found.config, found.secrets, found.sources, found.hidden)
 
 
 class _Files:
@@ -85,6 +88,7 @@ class _Files:
         self.config: dict[str, Value] = {}
         self.secrets: dict[str, Value] = {}
         self.sources: dict[str, tuple[Resource, ...]] = {}
+        self.hidden = False
 
 
 def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
@@ -98,6 +102,7 @@ def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
             files.config |= {key.replace("__", "/"): value for key, value in _entries(resource.inputs["data"]).items()}
         elif resource.kind == "Secret":
             files = found.setdefault(part, _Files())
+            files.hidden = files.hidden or resource.inputs["data"].is_unknown
             sources = tuple(snapshot.sources(resource, "data"))
             for key, value in _entries(resource.inputs["data"]).items():
                 files.secrets[key], files.sources[key] = decoded(value), sources
@@ -109,6 +114,7 @@ def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
 def _take_uploads(files: _Files, snapshot: Snapshot, resource: Resource) -> None:
     uploads = resource.inputs["uploads"]
     if uploads.is_unknown:
+        files.hidden = True
         return
     sources = tuple(snapshot.sources(resource, "uploads"))
     for each in uploads.items():
