@@ -10,6 +10,7 @@ from policies.engine.rule import Fault, rule
 from policies.view.project import Project
 from policies.view.secret_text import PRIVATE_KEY, assignments, is_written_down, names_a_secret, url_logins
 from policies.view.strength import estimated_bits
+from policies.view.values import SIGNATURE
 from stacks.load import SECRET_KEYS
 
 ENCRYPTED = "stack-secrets-encrypted"
@@ -66,6 +67,59 @@ def stack_configs_can_be_decrypted(project: Project) -> Iterator[Fault]:
         )
         if secure and not has_key:
             yield Fault(path, "there are encrypted values, but nothing by which they can be decrypted")
+
+
+@rule(
+    ENCRYPTED, on=Project, wanted="a state whose secrets are encrypted",
+    mend="mark the value as a secret in the program, `up`, and exchange it; an export is made without --show-secrets",
+)  # fmt: skip
+def the_recorded_state_has_no_secret_in_clear(project: Project) -> Iterator[Fault]:
+    """The state is copied to backups and to whoever debugs a deployment; a secret that is readable there is not one.
+
+    Judged is the report `state`, an export of the stack; before the first deployment there is none.
+    """
+    state = project.report("state")
+    if state is None:
+        return
+    deployment = state.get("deployment")
+    if not isinstance(deployment, dict):
+        yield Fault("state", "the report is no exported state", "the output of `pulumi stack export`")
+        return
+    if not deployment.get("secrets_providers"):
+        yield Fault("state: secrets_providers", "the state has no way to encrypt secrets")
+    for resource in deployment.get("resources") or []:
+        name = str(resource.get("urn", "")).rpartition("::")[2]
+        for path in sorted(set(_open_secrets(resource))):
+            yield Fault(f"state: {name}: {path}", "a secret is recorded in clear")
+
+
+def _open_secrets(resource: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of a recorded resource whose values are secrets by what is known of them, and not encrypted."""
+    marked = set(resource.get("additionalSecretOutputs") or ())
+    is_secret = str(resource.get("type", "")).endswith("/v1:Secret")
+    for side in ("inputs", "outputs"):
+        for name, below in (resource.get(side) or {}).items():
+            for path, value in _unsealed(below, f"{side}.{name}"):
+                last = path.rpartition(".")[2].partition("[")[0]
+                in_secret = is_secret and name in ("data", "stringData")
+                named = names_a_secret(last) and is_written_down(last, value)
+                if in_secret or named or last == "plaintext" or (side == "outputs" and name in marked):
+                    yield path
+
+
+def _unsealed(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The texts that are not encrypted; what was opened for the export ends in `plaintext`."""
+    if isinstance(value, dict) and SIGNATURE in value:
+        if "plaintext" in value:
+            yield f"{path}.plaintext", str(value["plaintext"])
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _unsealed(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _unsealed(each, f"{path}[{index}]")
+    elif isinstance(value, str) and value:
+        yield path, value
 
 
 @rule(

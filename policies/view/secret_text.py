@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _NAME = re.compile(
-    r"(^|_)(password|passwd|passphrase|passcode|pass|pwd|pw|secret|token|key|apikey|credentials?)(_(value|text))?$"
+    r"(password|passwd|passphrase|passcode|secret|token|apikey|(^|_)(pass|pwd|pw|key|credentials?))(_(value|text))?$"
 )
 _NO_SECRET_KEYS = re.compile(r"(^|_)(public|partition|sort|primary|foreign|group|cache|index|row|message)_key$")
-_PASSWORD_NAME = re.compile(r"(^|_)(password|passwd|passphrase|passcode|pass|pwd|pw)(_(value|text))?$")
+_PASSWORD_NAME = re.compile(r"(password|passwd|passphrase|passcode|(^|_)(pass|pwd|pw))(_(value|text))?$")
 
 _REFERENCE = re.compile(r"\$\(\w+\)|\$\{[^}]*\}|\$\w+|\{\{.*\}\}|%\(\w+\)s|\$__\w+\{.*\}")
 _PATH = re.compile(r"(file:)?(/[\w.-]+){2,}/?|\.{1,2}/\S*|~/\S*")

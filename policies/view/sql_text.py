@@ -80,12 +80,21 @@ def _is_built(node: ast.expr, names: set[str], anything: bool) -> bool:
         start = node.values[0].value if node.values and isinstance(node.values[0], ast.Constant) else ""
         return not _is_constant(node, names) and (anything or _SQL.match(str(start)) is not None)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
-        left = node.left
-        if isinstance(left, ast.Constant) and isinstance(left.value, str):
-            return not _is_constant(node.right, names) and (anything or _SQL.match(left.value) is not None)
-        return _is_built(left, names, anything)
+        first, *rest = _operands(node)
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            return not all(_is_constant(each, names) for each in rest) and (
+                anything or _SQL.match(first.value) is not None
+            )
+        return _is_built(first, names, anything)
     if isinstance(node, ast.Call) and _called(node) == "format" and isinstance(node.func, ast.Attribute):
         left = node.func.value
         text = left.value if isinstance(left, ast.Constant) else None
         return isinstance(text, str) and (anything or _SQL.match(text) is not None)
     return False
+
+
+def _operands(node: ast.expr) -> list[ast.expr]:
+    """What a chain of `+` and `%` puts together, in order."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+        return [*_operands(node.left), *_operands(node.right)]
+    return [node]

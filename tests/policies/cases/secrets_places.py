@@ -36,7 +36,7 @@ def _with_secret(part: str, name: str, change: Callable[[str], Change]) -> Chang
 
 
 CASES = [
-    Case("variables_hold_no_secrets", env("api", "JWT_SECRET", RANDOM), path="env"),
+    Case("variables_hold_no_secrets", env("api", "TOKEN", RANDOM), path="env"),
     Case("variables_hold_no_secrets", env("api", "JWT_SECRET", RANDOM), environment="dev", path="envs"),
     Case("variables_hold_no_secrets", _variable("TOKEN", RANDOM), path="initContainers[0]", why="init"),
     Case("variables_hold_no_secrets", _variable("TOKEN", UNKNOWN), "not evaluated"),
