@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _NAME = re.compile(
-    r"(password|passwd|passphrase|passcode|secret|token|apikey|(^|_)(pass|pwd|pw|key|credentials?))(_(value|text))?$"
+    r"(password|passwd|passphrase|passcode|requirepass|secret|token|apikey|(^|_)(pass|pwd|pw|key|credentials?))(_(value|text))?$"
 )
-_NO_SECRET_KEYS = re.compile(r"(^|_)(public|partition|sort|primary|foreign|group|cache|index|row|message)_key$")
+_NO_MADE_OF_SECRETS = re.compile(r"checksum|digest|fingerprint|sha\d+|(^|_)hash(_|$)")
+_SECRET_KEYS = re.compile(
+    r"(^|_)(public|partition|sort|primary|foreign|group|cache|index|row|message|routing)_key$|^key$"
+)
+_MADE_OF_SECRETS = re.compile(r"checksum|digest|fingerprint|sha\d+|(^|_)hash(_|$)")
+_SECRET_KEYS = re.compile(
+    r"(api|secret|private|access|signing|encryption|auth|master|session|jwt)_?key(_(value|text))?$"
+)
+_ANY_KEY = re.compile(r"(^|_)key(_(value|text))?$")
 _PASSWORD_NAME = re.compile(r"(password|passwd|passphrase|passcode|(^|_)(pass|pwd|pw))(_(value|text))?$")
 
 _REFERENCE = re.compile(r"\$\(\w+\)|\$\{[^}]*\}|\$\w+|\{\{.*\}\}|%\(\w+\)s|\$__\w+\{.*\}")
-_PATH = re.compile(r"(file:)?(/[\w.-]+){2,}/?|\.{1,2}/\S*|~/\S*")
+_PATH = re.compile(r"(file:)?(/[\w.-]+){2,}/?|\.{1,2}/\S*|~/\S*|[\w-]+\.(key|pem|crt|json|ya?ml|conf|txt|env|jks|p12)")
 
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
@@ -24,7 +32,7 @@ _ASSIGNED = re.compile(r"(?m)(?:^|[\s,;{\"'-])([A-Za-z][\w.-]*)[\"']?\s*(?:=|:(?
 def names_a_secret(name: str) -> bool:
     """Whether a setting of this name holds a secret: PASSWORD, db-password, apiToken, but not JWT_SECRET_FILE."""
     split = normal_name(name)
-    return _NAME.search(split) is not None and _NO_SECRET_KEYS.search(split) is None
+    return bool(_NAME.search(split)) and not _NO_SECRET_KEYS.search(split) and not _MADE_OF_SECRETS.search(split)
 
 
 def is_written_down(name: str, value: str) -> bool:
@@ -33,7 +41,11 @@ def is_written_down(name: str, value: str) -> bool:
         return False
     if value.lower() in ("true", "false", "yes", "no", "on", "off", "none", "null"):
         return False
-    return not value.isdigit() or _PASSWORD_NAME.search(normal_name(name)) is not None
+    normal = normal_name(name)
+    if _ANY_KEY.search(normal) and not _SECRET_KEYS.search(normal):
+        # There are keys of maps, rows and messages too: a secret one has digits and is long.
+        return len(value) >= 12 and any(letter.isdigit() for letter in value)
+    return not value.isdigit() or _PASSWORD_NAME.search(normal) is not None
 
 
 def url_logins(text: str) -> Iterator[tuple[str, str, str, str]]:

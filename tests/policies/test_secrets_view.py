@@ -72,7 +72,16 @@ def test_names_of_secrets(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["JWT_SECRET_FILE", "API_KEY_HEADER", "SECRET_GENERATION", "PUBLIC_KEY", "partitionKey", "KEYBOARD", "compass"],
+    [
+        "JWT_SECRET_FILE",
+        "API_KEY_HEADER",
+        "SECRET_GENERATION",
+        "PUBLIC_KEY",
+        "partitionKey",
+        "KEYBOARD",
+        "compass",
+        "checksum/secret",
+    ],
 )
 def test_names_of_other_things(name: str) -> None:
     assert not names_a_secret(name)
@@ -81,6 +90,16 @@ def test_names_of_other_things(name: str) -> None:
 @pytest.mark.parametrize("value", ["", "/config/secrets/jwt", "$(OTHER)", "${OTHER}", "true"])
 def test_paths_references_and_switches_are_no_secrets(value: str) -> None:
     assert not is_written_down("API_TOKEN", value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("routingKey", "orders"), ("map_key", "app"), ("tls-key", "server.key")])
+def test_keys_of_maps_and_names_of_files_are_no_secrets(name: str, value: str) -> None:
+    assert not (names_a_secret(name) and is_written_down(name, value))
+
+
+def test_a_key_of_an_api_is_a_secret_even_when_it_is_a_word() -> None:
+    assert is_written_down("API_KEY", "changeme")
+    assert is_written_down("STRIPE_KEY", "4f0c2a9d8e1b7365")
 
 
 def test_a_number_is_a_password_but_no_token() -> None:

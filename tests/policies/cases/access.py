@@ -53,7 +53,7 @@ CASES = [
     Case("unknown_host_names_are_refused", _conf(r"listen 8443 ssl http2 default_server;", "listen 8443 ssl http2;")),
     Case("unknown_host_names_are_refused", _conf(r"return 421;", "proxy_pass https://api;"), why="answers"),
     Case("unknown_host_names_are_refused", _conf(r"server_name [^;]+;", "server_name _;"), why="any_name"),
-    Case("unknown_host_names_are_refused", without("Deployment", "edge"), path="TRUSTED_HOSTS", why="no_edge"),
+    Case("unknown_host_names_are_refused", without("Deployment", "edge"), path="env", why="no_edge"),
     Case("unknown_host_names_are_refused", config("edge", CONF, UNKNOWN), "not evaluated"),
     Case("ingresses_name_their_hosts", _ingress(rules=[{"http": {"paths": []}}]), path="host"),
     Case("ingresses_name_their_hosts", _ingress(rules=[{"host": "*"}]), why="star"),
