@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _NAME = re.compile(
-    r"(password|passwd|passphrase|passcode|requirepass|secret|token|apikey|(^|_)(pass|pwd|pw|key|credentials?))(_(value|text))?$"
+    r"(password|passwd|passphrase|passcode|requirepass|secret|token|apikey|(^|_)(pass|pwd|pw|key|credentials?))"
+    r"(_(value|text))?$"
 )
-_NO_MADE_OF_SECRETS = re.compile(r"checksum|digest|fingerprint|sha\d+|(^|_)hash(_|$)")
-_SECRET_KEYS = re.compile(
+_NO_SECRET_KEYS = re.compile(
     r"(^|_)(public|partition|sort|primary|foreign|group|cache|index|row|message|routing)_key$|^key$"
 )
 _MADE_OF_SECRETS = re.compile(r"checksum|digest|fingerprint|sha\d+|(^|_)hash(_|$)")
