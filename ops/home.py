@@ -84,3 +84,8 @@ class Home:
     def fingerprint(self, stack: str) -> Path:
         """What the live stack looked like after its last deployment from here."""
         return self.root / "fingerprints" / stack
+
+    @property
+    def secret_fingerprints(self) -> Path:
+        """Keyed fingerprints of each stack's secrets, by which two stacks with the same secret are told."""
+        return self.root / "secret-fingerprints"

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from policies.engine.rule import Rule
+from policies.view.credentials import Credential
 from policies.view.deployment import Deployment
 from policies.view.parts import Platform, PlatformPart
 from policies.view.pods import Container, Pod
 from policies.view.project import Project
 from policies.view.resources import Resource
 
-SUBJECTS = (Container, Pod, Resource, PlatformPart, Platform, Deployment, Project)
+SUBJECTS = (Container, Pod, Resource, Credential, PlatformPart, Platform, Deployment, Project)
 
 OF_ONE_RESOURCE = (Container, Pod, Resource)
 """These can be judged by one resource alone, so that the engine can refuse it before it is made."""
@@ -21,6 +22,7 @@ NOTHING = {
     Container: "no container is deployed",
     Pod: "no program is deployed",
     Resource: "no such resource is deployed",
+    Credential: "no such secret is deployed",
     PlatformPart: "the deployment has no such part of the workflow platform",
     Platform: "the deployment is not of the workflow platform",
     Deployment: "nothing is deployed",
@@ -51,6 +53,8 @@ def _all(rule: Rule, deployment: Deployment, project: Project | None) -> Iterato
         yield from (part for name, part in parts.items() if not rule.parts or name in rule.parts)
     elif rule.on is Resource:
         yield from deployment.resources
+    elif rule.on is Credential:
+        yield from deployment.credentials
     else:
         for pod in deployment.pods:
             if not rule.parts or pod.part in rule.parts:

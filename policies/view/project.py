@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +41,17 @@ class Project:
     def files(self, pattern: str) -> list[Path]:
         """The files that match, sorted."""
         return sorted(self.root.glob(pattern))
+
+    @cached_property
+    def tracked(self) -> list[str]:
+        """The paths of all files under version control; where that can't be asked, of all files but hidden folders'."""
+        try:
+            command = ["git", "-C", str(self.root), "ls-files", "-z"]
+            listed = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
+            return sorted(filter(None, listed.split("\0")))
+        except (OSError, UnicodeDecodeError, subprocess.SubprocessError):
+            found = [path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file()]
+            return sorted(str(path) for path in found if not any(part.startswith(".") for part in path.parts[:-1]))
 
     def report(self, kind: str) -> dict[str, Any] | None:
         """What was last written down about this tree; None when nothing was, or it can't be read."""

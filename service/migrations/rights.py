@@ -54,7 +54,8 @@ async def grant(connection: AsyncConnection) -> list[str]:
     """
     query = text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:names) AND NOT rolcanlogin")
     found = sorted(row.rolname for row in await connection.execute(query, {"names": list(RIGHTS)}))
-    for role in found:
+    # Names of ours, not the server's, become part of statements.
+    for role in [each for each in RIGHTS if each in found]:
         for kind in ("TABLES", "SEQUENCES"):
             await connection.execute(text(f"REVOKE ALL ON ALL {kind} IN SCHEMA public FROM {role}"))
         for table, rights in RIGHTS[role].items():

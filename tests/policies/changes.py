@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policies.view.deployment import Deployment
+from policies.view.fingerprints import Fingerprints
 from policies.view.parts import CONFIG_SUFFIX, UPLOAD_FOLDER
 from policies.view.resources import Resource
 from policies.view.values import ABSENT, UNKNOWN, Value
@@ -121,6 +122,13 @@ def output(name: str, to: Any) -> Change:
         return Deployment(deployment.stack, deployment.resources, content)
 
     return change
+
+
+def recorded_elsewhere(stack: str, *secrets: str) -> Change:
+    """Another stack has these secrets. To be applied last: other changes make a deployment without records."""
+    known = Fingerprints(b"for tests", {})
+    prints = Fingerprints(b"for tests", {stack: frozenset(map(known.of, secrets))})
+    return lambda deployment: deployment.compared_with(prints)
 
 
 def both(*changes: Change) -> Change:

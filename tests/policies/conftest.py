@@ -77,7 +77,8 @@ def through_the_sdk(deployment: Deployment) -> Deployment:
         made.property_dependencies = {
             name: [known[urn] for urn in urns if urn in known] for name, urns in each.property_dependencies.items()
         }
-    return deployment_of(known.values(), outputs=deployment.outputs.content)
+    seen = deployment_of(known.values(), outputs=deployment.outputs.content)
+    return seen.compared_with(deployment.fingerprints)
 
 
 def _sealed(content: Any) -> Any:
