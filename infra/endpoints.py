@@ -45,13 +45,19 @@ class PostgresEndpoint:
     def url(self, program: str) -> pulumi.Output[str]:
         """The documented DATABASE_URL. Every password of a stack fits into a URL without escapes."""
         login = self.login(program)
-        place = f"{self.host}:{self.port}/{self.database}"
+        return pulumi.Output.secret(
+            pulumi.Output.concat("postgresql://", login.user, ":", login.password, "@", self._place())
+        )
+
+    def told(self, program: str) -> dict[str, str]:
+        """The documented DATABASE_URL without its password, for who judges a deployment that can't see it."""
+        return {"DATABASE_URL": f"postgresql://{self.login(program).user}@{self._place()}"}
+
+    def _place(self) -> str:
         query = f"?sslmode=verify-full&sslrootcert={secret_path('database-ca.crt')}" if self.ca is not None else ""
         if self.identity is not None:
             query += f"&sslcert={secret_path('tls.crt')}&sslkey={secret_path('tls.key')}"
-        return pulumi.Output.secret(
-            pulumi.Output.concat("postgresql://", login.user, ":", login.password, "@", place, query)
-        )
+        return f"{self.host}:{self.port}/{self.database}{query}"
 
     def secret_files(self, program: str) -> dict[str, pulumi.Input[str]]:
         """The files by which a program reaches the database: its URL and, where needed, whom to trust."""

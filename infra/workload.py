@@ -144,6 +144,8 @@ class Workload:
     """Content by name below SECRETS_FOLDER."""
     foreign_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Secrets of the namespace that somebody else keeps: by their name the file for each of their keys."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What everybody may know of its secret settings: by the setting's name its value without what is secret in it."""
     rereads: frozenset[str] = frozenset()
     """Files that the program reads again when they change, so that no restart is needed. Paths or secret names."""
     ports: Sequence[Port] = ()

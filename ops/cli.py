@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import typer
 
-from ops import cli_backup, cli_machine, cli_policy, cli_release, cli_stack, cluster_cli  # noqa: F401 - each adds its commands
+from ops import cli_backup, cli_machine, cli_release, cli_stack, cluster_cli, policy_cli  # noqa: F401 - each adds its commands
 from ops.cli_common import app, context_of, current
 from ops.console import err
 from ops.errors import OperatorError
 
 app.add_typer(cluster_cli.app, name="cluster")
-app.add_typer(cli_policy.app, name="policy")
+app.add_typer(policy_cli.app, name="policy")
 
 UNEXPECTED = 70
 INTERRUPTED = 130

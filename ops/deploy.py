@@ -10,6 +10,7 @@ from ops.events import Changes
 from ops.health import await_ready, probe_urls, trusting
 from ops.live import live_stack
 from ops.locks import exclusive
+from ops.reports import record_preview
 from ops.setup.machine import set_up
 from ops.setup.ports import check_ports
 
@@ -59,7 +60,9 @@ def preview(context: Context, stack: str) -> Changes:
     """What `up` would change."""
     with context.progress.task(f"Preview of stack {stack}") as report:
         context.engine.ensure(stack)
-        return context.engine.preview(stack, report, refresh=True)
+        changes = context.engine.preview(stack, report, refresh=True)
+    record_preview(context.home, stack, changes.steps)
+    return changes
 
 
 KEPT_WITH_DATA = ("**workflow:infra:Secrets$**", "**::authority", "**$kubernetes:core/v1:Namespace::namespace")

@@ -154,7 +154,9 @@ class Engine:
             reader.poll()
         if code:
             raise self._failure(f"{verb} of stack {stack}", output, [*reader.violations, *reader.failures])
-        return Changes(reader.counts, time.monotonic() - started, reader.drift, reader.advice)
+        return Changes(
+            reader.counts, time.monotonic() - started, reader.drift, reader.advice, list(reader.steps.values())
+        )
 
     def _quick(self, arguments: Sequence[str]) -> str:
         code, output = self._run(arguments, QUICK_SECONDS)

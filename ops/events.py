@@ -32,6 +32,8 @@ class Changes:
     """Logical name to operation of every resource that was not left as it was."""
     advice: list[str] = field(default_factory=list)
     """What a policy pack found and did not forbid."""
+    steps: list[dict[str, str]] = field(default_factory=list)
+    """`urn`, `type` and `op` of every resource that was not left as it was."""
 
     @property
     def total(self) -> int:
@@ -58,6 +60,7 @@ class EventReader:
         self.failures: list[str] = []
         self.violations: list[str] = []
         self.advice: list[str] = []
+        self.steps: dict[str, dict[str, str]] = {}
         self.drift: dict[str, str] = {}
         self._done: Counter[str] = Counter()
         self._offset = 0
@@ -95,6 +98,8 @@ class EventReader:
         name = resource_name(str(step.get("urn", "")))
         if operation not in {"refresh", "read"}:
             self.drift[name] = operation
+            urn = str(step.get("urn", ""))
+            self.steps[urn] = {"urn": urn, "type": str(step.get("type", "")), "op": operation}
         self._done[operation] += finished
         doing, done = VERBS[operation]
         self.report(f"{done if finished else doing} {name}")

@@ -27,10 +27,13 @@ def judge_stack(
     *,
     state: Path | None = None,
     manifests: Path | None = None,
+    reports: bool = False,
     profile: str | None = None,
     waivers: Path | None = None,
 ) -> Judgement:
     """What the rules say of a stack of this tree, of an exported state, or of rendered manifests.
+
+    With `reports` also of what tests, builds and scans of this tree wrote down, as is asked before a release.
 
     Raises OperatorError or PolicyError for a wrong description, state, profile or waiver: nothing is judged then.
     """
@@ -54,7 +57,8 @@ def judge_stack(
         return judge(read_state(state), rules, profiles, environment=profile, waivers=let_pass)
     if manifests:
         return judge(read_manifests(manifests), rules, profiles, environment=profile, waivers=let_pass)
-    deployment, project = recorded(context.stack(name)), Project(PROJECT_DIR, name, context.home.reports)
+    deployment = recorded(context.stack(name))
+    project = Project(PROJECT_DIR, name, context.home.reports if reports else None)
     return judge(deployment, rules, profiles, environment=profile, waivers=let_pass, project=project)
 
 

@@ -17,6 +17,7 @@ from ops.live_kubernetes import MIGRATIONS, KubernetesStack
 from ops.logs import whole_lines
 from ops.preflight import check_cluster, deployed_images
 from ops.release_steps import Origin
+from ops.reports import record_preview
 from ops.watch import Traffic, traffic_of, watch
 
 BACKUP = "backup-incremental"
@@ -74,6 +75,7 @@ class ClusterTools:
         with self._context.progress.task("Preview under the policy pack") as report:
             engine.ensure(self._stack)
             changes = engine.preview(self._stack, report, policy_pack=PROJECT_DIR / "policies")
+        record_preview(self._context.home, self._stack, changes.steps)
         return f"passed, {len(changes.advice)} advisory findings; it would {changes}"
 
     def is_live(self) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TESTS = "tests"
 IMAGES = "images"
+PREVIEW = "preview"
 
 
 def record_ring(home: Home, name: str, seconds: float, why: str, trees: Sequence[Tree]) -> None:
@@ -52,6 +53,11 @@ def record_images(home: Home, built: Mapping[str, "BuiltImage"]) -> None:
             "time": before.get("time") if is_same else _now(),
         }
     _write(home, IMAGES, {"images": images})
+
+
+def record_preview(home: Home, stack: str, steps: Sequence[Mapping[str, str]]) -> None:
+    """Writes down what a preview of a stack would change: `urn`, `type` and `op` of each resource."""
+    _write(home, PREVIEW, {"stack": stack, "time": _now(), "changes": [dict(each) for each in steps]})
 
 
 def recorded_images(home: Home) -> dict[str, str]:

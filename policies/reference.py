@@ -55,6 +55,7 @@ def _subject(rule: Rule) -> str:
         "Platform": "the platform's parts together",
         "Deployment": "the whole deployment",
         "Project": "the project's files",
+        "Credential": "every credential",
     }[rule.on.__name__]
     kinds = f" of {', '.join(sorted(rule.kinds))}" if rule.kinds else ""
     parts = f": {', '.join(sorted(rule.parts))}" if rule.parts else ""

@@ -64,6 +64,7 @@ class Migrations(pulumi.ComponentResource):
                     "KAFKA_TOPIC_PARTITIONS": str(stack.kafka.partitions),
                     "KAFKA_TOPIC_REPLICATION": str(parts.kafka.replication),
                 },
+                told=parts.postgres.told("migrations"),
                 secret_files={**parts.secret_files("migrations"), "admin_password": parts.secrets.admin},
                 # A renewed certificate is no reason to migrate again.
                 rereads=IDENTITY_FILES,
@@ -101,6 +102,7 @@ class Api(pulumi.ComponentResource):
                     **parts.trust.env(),
                     **({"JWT_PREVIOUS_SECRET_FILE": secret_path("jwt_previous")} if previous is not None else {}),
                 },
+                told=parts.postgres.told("api"),
                 secret_files={
                     **parts.secret_files("api"),
                     "jwt": parts.secrets.jwt,
@@ -196,6 +198,7 @@ def _worker(
             resources=resources,
             command=[command],
             env={**parts.env(command, pool), **trust.env(), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
+            told=parts.postgres.told(command),
             secret_files={**parts.secret_files(command), **trust.identity(command)},
             rereads=IDENTITY_FILES,
             ports=[Port(WORKER_PORT, peers=["prometheus"])],

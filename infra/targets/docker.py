@@ -53,7 +53,10 @@ class DockerTarget:
         image = self._image(workload.image)
         mounts = [self._data(workload, volume.name, volume.path, parent) for volume in workload.volumes]
         # A label for each condition makes the container wait for it, and replaces the container when it changes.
-        conditions = {f"workflow.after.{name}": outcome for name, outcome in workload.after.items()}
+        conditions: dict[str, pulumi.Input[str]] = {
+            f"workflow.after.{name}": outcome for name, outcome in workload.after.items()
+        }
+        conditions |= {f"workflow.told.{name}": text for name, text in workload.told.items()}
         if workload.config_files or workload.secret_files:
             mount, filler = self._config_volume(workload, parent)
             mounts.append(mount)

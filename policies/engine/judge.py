@@ -13,7 +13,7 @@ from policies.engine.subjects import NOTHING, resource_of, subjects
 from policies.engine.waivers import Waiver, apply
 from policies.view.deployment import Deployment
 from policies.view.project import Project
-from policies.view.values import NotKnownError
+from policies.view.values import NotApplicableError, NotKnownError
 
 REFERENCE = "docs/policies.md#"
 
@@ -48,7 +48,7 @@ def judge(
         seen[rule.item] = seen.get(rule.item, False) or evaluation.saw_something
         result.passed[rule.item] = result.passed.get(rule.item, 0) + evaluation.passed
         if not evaluation.saw_something:
-            result.not_applicable.setdefault(rule.item, NOTHING[rule.on])
+            result.not_applicable.setdefault(rule.item, evaluation.passes_over or NOTHING[rule.on])
     result.not_applicable = {item: why for item, why in result.not_applicable.items() if not seen[item]}
     failed = result.items()
     result.passed = {item: count for item, count in result.passed.items() if seen[item] and item not in failed}
@@ -66,12 +66,14 @@ class _Evaluation:
         self.findings: list[Finding] = []
         self.passed = 0
         self.saw_something = False
+        self.passes_over = ""
+        """Why what was there to look at could not be asked about."""
 
     def run(self, deployment: Deployment, project: Project | None) -> None:
         try:
             for subject in subjects(self._rule, deployment, project):
-                self.saw_something = True
                 self.ask(subject)
+                self.saw_something |= not self.passes_over
         except NotKnownError as error:
             self.saw_something = True
             self._not_evaluated(error.path, "what it has to look at can't be known here", "")
@@ -87,6 +89,9 @@ class _Evaluation:
         try:
             for fault in self._rule.check(subject):
                 self._add(fault, urn)
+        except NotApplicableError as error:
+            self.passes_over = str(error)
+            return
         except NotKnownError as error:
             self._not_evaluated(error.path, "its value can't be known here", urn)
         except Exception as error:  # noqa: BLE001 - a broken rule must not let anything pass

@@ -31,9 +31,8 @@ _SERVER_NAME = re.compile(r"^\s*server_name\s+([^;]+);", re.MULTILINE)
 )
 def every_program_knows_its_database(part: PlatformPart) -> Iterator[Fault]:
     """There is no default for it: a program without it stops at its start."""
-    value = part.setting(URL)
-    if not value.is_given or value.text() == "":
-        yield Fault(value, f"{URL} is not given")
+    if part.url(URL) is None:
+        yield Fault(part.setting(URL), f"{URL} is not given")
 
 
 @rule(
@@ -41,11 +40,11 @@ def every_program_knows_its_database(part: PlatformPart) -> Iterator[Fault]:
 )
 def the_databases_url_is_whole(part: PlatformPart) -> Iterator[Fault]:
     """A part that is missing is filled in by the driver: with the system user's name, or with no password at all."""
-    value = part.setting(URL)
-    if not value.text():
+    value, url = part.setting(URL), part.url(URL)
+    if url is None:
         return
-    url = part.url(URL)
-    absent = list(_absent(url)) if url is not None else ["everything"]
+    # What is told of an unknown URL has no password; that of a generated one is there.
+    absent = [name for name in _absent(url) if not (value.is_unknown and name == "password")]
     if absent:
         yield Fault(value, f"{URL} lacks or mistakes its {', '.join(absent)}")
 
@@ -107,8 +106,6 @@ def programs_use_the_database_that_is_made(platform: Platform) -> Iterator[Fault
 def programs_log_in_as_users_that_are_made(platform: Platform) -> Iterator[Fault]:
     """A login that nobody makes is refused by the server, at the first request."""
     roles = platform.parts.get("postgres-roles")
-    if roles is not None and roles.hides_files:
-        roles.file("logins").text()
     owner = _made_with(platform, "POSTGRES_USER")
     made = set(roles.secret_files) if roles else {owner} if owner else set()
     for _part, value, url in _urls(platform):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from policies.engine.rule import Fault, rule
 from policies.rules.tls import business_servers
 from policies.view.formats import Directive, nginx_of
+from policies.view.openings import openings_of_service
 from policies.view.parts import Platform, PlatformPart
 from policies.view.resources import Resource
 from policies.view.selectors import pods_of_service
@@ -30,10 +31,10 @@ def the_edge_serves_nothing_in_the_clear(platform: Platform) -> Iterator[Fault]:
     if (edge := platform.parts.get("edge")) is None:
         return
     published = {
-        port["targetPort"].text()
+        opening.inner
         for service in platform.snapshot.of("Service")
         if pods_of_service(service, (edge.pod,))
-        for port in service.inputs.at("spec", "ports").items()
+        for opening in openings_of_service(service)
     }
     for http in nginx_of(edge.file("nginx.conf")).all("http"):
         for server in http.all("server"):

@@ -14,13 +14,14 @@ PRODUCTION, REHEARSAL = "prod", "rehearsal"
 
 MAY_DIFFER = (
     # Names and places.
-    "name", "kubernetes.context", "kubernetes.namespace", "kubernetes.storageClass", "kubernetes.registry",
+    "name", "environment", "kubernetes.context", "kubernetes.namespace", "kubernetes.storageClass",
+    "kubernetes.registry",
     "kubernetes.imagePullSecret", "kubernetes.publicAddress", "edge.hosts", "edge.serviceType", "edge.publishedPort",
     "edge.publishedHttpPort", "*.publishedPort", "alerting.*", "api.cors.origins", "images.*", "secretGeneration",
     # Sizes.
     "*.resources.*", "*.pool.*", "*.autoscaling.most", "*.autoscaling.cpuPercent", "*.size", "*.storage", "*.heap",
     "*.sharedBuffers", "*.maxConnections", "*.workers", "kubernetes.quota.*", "kubernetes.nodes", "kubernetes.spread",
-    "executor.instances", "executor.concurrency", "prometheus.retentionDays",
+    "executor.instances", "executor.concurrency", "kafka.partitions", "prometheus.retentionDays",
     # A rehearsal's data are nobody's.
     "kubernetes.keepData",
 )  # fmt: skip

@@ -120,7 +120,7 @@ def _holds_backups(part: PlatformPart) -> bool:
 
 @rule(ENCRYPTED, on=PlatformPart, wanted="repo1-cipher-type=aes-256-cbc", mend="infra/postgres/pgbackrest.py",
       where=_holds_backups)  # fmt: skip
-def backups_are_encrypted(part: PlatformPart) -> Iterator[Fault]:
+def stored_backups_are_unreadable_without_a_key(part: PlatformPart) -> Iterator[Fault]:
     """Backups are copied to places that nobody watches as closely as the database."""
     cipher = properties_of(part.file(BACKUP_CONFIG)).get("repo1-cipher-type")
     if cipher is None or cipher.text() != "aes-256-cbc":

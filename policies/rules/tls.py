@@ -1,6 +1,7 @@
 """Encryption towards the outside and inside: where it must be spoken, in which versions, with which certificates."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from policies.engine.rule import Fault, rule
 from policies.view.certificates import certificate_of, issuer_of
@@ -70,13 +71,18 @@ def public_containers_offer_tls(container: Resource) -> Iterator[Fault]:
 
 
 def business_servers(configuration: Directive) -> list[Directive]:
-    """The servers of an nginx that pass requests on."""
+    """The servers of an nginx that pass requests on; one that only asks itself, as a probe does, passes none on."""
     return [
         each
         for http in configuration.all("http")
         for each in http.all("server")
-        if any(inner.name == "proxy_pass" for inner in each.walk())
+        if any(inner.name == "proxy_pass" and not _asks_itself(inner) for inner in each.walk())
     ]
+
+
+def _asks_itself(passing: Directive) -> bool:
+    host = urlsplit(passing.words[0]).hostname if passing.words else None
+    return host in ("127.0.0.1", "::1", "localhost")
 
 
 @rule(ITEM, on=PlatformPart, parts=["edge"], wanted="`listen ... ssl`", mend="infra/edge/nginx.conf")

@@ -11,6 +11,8 @@ from policies.view.deployment import Deployment
 from policies.view.resources import Resource
 from policies.view.values import ABSENT, UNKNOWN, Value, plain
 
+STACK = "pulumi:pulumi:Stack"
+
 
 def inputs_of(props: Mapping[str, Any]) -> Value:
     """The inputs without the SDK's proxies, which raise at the first unknown and so leave the rest unseen."""
@@ -28,7 +30,12 @@ def deployment_of(
     """The resources of a StackValidationArgs.
 
     Those have what the provider answered; `inputs` has by URN what the program asked for, where it was seen before.
+    The stack's own outputs are those of its resource when they are not given.
     """
+    resources = list(resources)
+    for each in resources:
+        if each.resource_type == STACK and outputs is ABSENT:
+            outputs = _opened(each.props)
     given = inputs or {}
     found = [
         Resource(

@@ -18,6 +18,7 @@ CONFIG_SUFFIX = "-config"
 
 UPLOAD_FOLDER = "/uploaded/"
 SECRET_FOLDER = "secrets/"  # noqa: S105 - a folder
+TOLD_ANNOTATION, TOLD_LABEL = "workflow.platform/told-", "workflow.told."
 SECRET_MOUNT = "/config/secrets/"  # noqa: S105 - a folder
 
 
@@ -56,9 +57,21 @@ class PlatformPart:
             return self.secret_files.get(text.removeprefix(SECRET_MOUNT), Value(self._no_file, f"env.{name}_FILE"))
         return Value(ABSENT, f"env.{name}")
 
+    def told(self, name: str) -> Value:
+        """What is told of a secret setting: its value without what is secret in it; absent where nothing is."""
+        if self.pod.target == "kubernetes":
+            return self.pod.metadata["annotations"][f"{TOLD_ANNOTATION}{name}"]
+        return self.resource.labels.get(f"{TOLD_LABEL}{name}", Value(ABSENT, f"labels.{TOLD_LABEL}{name}"))
+
     def url(self, name: str) -> SplitResult | None:
-        """A setting that is a URL, taken apart; None when it is absent or no URL. Raises NotKnownError."""
-        text = self.setting(name).text()
+        """A setting that is a URL, taken apart; None when it is absent or no URL.
+
+        Where the setting can't be known it is what is told of it, which has no password. Raises NotKnownError.
+        """
+        value = self.setting(name)
+        if value.is_unknown and self.told(name).is_given:
+            value = self.told(name)
+        text = value.text()
         try:
             return urlsplit(text) if text else None
         except ValueError:
@@ -83,6 +96,8 @@ def platform_parts(snapshot: Snapshot) -> Iterator[PlatformPart]:
             continue
         for container in pod.main[:1]:
             found = files.get(part, _Files())
+            if found.hidden:
+                _name_hidden_files(found, pod)
             yield PlatformPart(part, container, found.config, found.secrets, found.sources, found.hidden)
 
 
@@ -92,6 +107,8 @@ class _Files:
         self.secrets: dict[str, Value] = {}
         self.sources: dict[str, tuple[Resource, ...]] = {}
         self.hidden = False
+        self.of_hidden: tuple[Resource, ...] = ()
+        """Where the content of a Secret comes from of which not even the keys are known."""
 
 
 def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
@@ -107,11 +124,24 @@ def _files_of_parts(snapshot: Snapshot) -> dict[str, _Files]:
             files.config |= {key.replace("__", "/"): value for key, value in _entries(resource.inputs["data"]).items()}
         elif resource.kind == "Secret":
             sources = tuple(snapshot.sources(resource, "data"))
+            if resource.inputs["data"].is_unknown:
+                files.of_hidden = sources
             for key, value in _entries(resource.inputs["data"]).items():
                 files.secrets[key], files.sources[key] = decoded(value), sources
         elif resource.kind == "Container" and part.endswith(CONFIG_SUFFIX):
             _take_uploads(found.setdefault(part.removesuffix(CONFIG_SUFFIX), _Files()), snapshot, resource)
     return found
+
+
+def _name_hidden_files(files: _Files, pod: Pod) -> None:
+    """The mount of a Secret names the keys that it shows, also where the Secret itself tells none."""
+    for volume in pod.spec["volumes"].items() if pod.target == "kubernetes" else ():
+        for source in volume.at("projected", "sources").items():
+            for item in source.at("secret", "items").items():
+                name = (item["path"].text() or "").removeprefix(SECRET_FOLDER)
+                if name not in files.secrets:
+                    files.secrets[name] = Value(UNKNOWN, f"files.{SECRET_FOLDER}{name}")
+                    files.sources[name] = files.of_hidden
 
 
 def _take_uploads(files: _Files, snapshot: Snapshot, resource: Resource) -> None:

@@ -16,6 +16,7 @@ from images import catalog
 from images.errors import UnknownImageError
 from policies.view.dockerfile import Dockerfile, read_dockerfile
 from policies.view.tree import Tree, tree_of
+from policies.view.values import NotApplicableError
 from stacks.ephemeral import PREFIX
 from stacks.model import PROJECT
 
@@ -54,9 +55,12 @@ class Project:
             return sorted(str(path) for path in found if not any(part.startswith(".") for part in path.parts[:-1]))
 
     def report(self, kind: str) -> dict[str, Any] | None:
-        """What was last written down about this tree; None when nothing was, or it can't be read."""
+        """What was last written down about this tree; None when nothing was, or it can't be read.
+
+        Raises NotApplicableError where reports are not to be judged.
+        """
         if self.reports is None:
-            return None
+            raise NotApplicableError("the reports about the tree were not given (--reports)")
         try:
             found = json.loads((self.reports / f"{kind}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):

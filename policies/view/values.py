@@ -28,6 +28,10 @@ class NotKnownError(Exception):
         super().__init__(f"{path} can't be known here")
 
 
+class NotApplicableError(Exception):
+    """What a rule asks about was not given to be judged; the text says what."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A place in a resource: what is there, as far as it is known. Nothing is raised before content is asked for."""

@@ -56,5 +56,5 @@ def said(project: Project, check: str, environment: str = "prod") -> list[str] |
 
 
 def this_tree(stack: str = "prod") -> Project:
-    """The tree of this checkout, without reports."""
-    return Project(PROJECT_DIR, stack)
+    """The tree of this checkout, of which nothing was written down."""
+    return Project(PROJECT_DIR, stack, PROJECT_DIR / "nothing-written-down")

@@ -153,5 +153,16 @@ def test_a_rule_without_a_reason_is_refused() -> None:
             yield from ()
 
 
-def test_a_project_without_reports_has_none(tmp_path: Path) -> None:
-    assert Project(tmp_path, "t").report("tests") is None
+def reported(project: Project) -> Iterator[Fault]:
+    """A rule about a report."""
+    if project.report("tests") is None:
+        yield Fault("tests.json", "is missing")
+
+
+def test_without_reports_a_rule_about_them_is_not_applicable(tmp_path: Path) -> None:
+    asked = toy(reported, Project)
+    found = judged(container("a"), rule=asked, project=Project(tmp_path, "t"))
+    assert (found.findings, found.passed) == ([], {})
+    assert "were not given" in found.not_applicable["toy"]
+    found = judged(container("a"), rule=asked, project=Project(tmp_path, "t", tmp_path))
+    assert [each.what for each in found.findings] == ["is missing"]

@@ -15,6 +15,7 @@ from policies.engine.rule import all_rules
 from policies.engine.subjects import OF_ONE_RESOURCE
 from policies.engine.waivers import WAIVER_ITEM, Waiver
 from policies.pack import NAME, TOGETHER, Analyzer, policies_of
+from policies.sources.sdk import STACK
 from policies.view.deployment import Deployment
 from policies.view.project import Project
 from policies.view.resources import Resource
@@ -56,10 +57,19 @@ def asked(analyzer: Analyzer, deployment: Deployment) -> list[Any]:
                 name: proto.AnalyzerPropertyDependencies(urns=urns) for name, urns in one.property_dependencies.items()
             },
         )
-        for one in deployment.resources
+        for one in with_outputs(deployment)
     ]
     together = analyzer.AnalyzeStack(proto.AnalyzeStackRequest(resources=resources), None)
     return [*alone, *together.diagnostics]
+
+
+def with_outputs(deployment: Deployment) -> list[Resource]:
+    """The resources as the engine has them at the end: the stack's own has the outputs."""
+    return [replace(each, inputs=deployment.outputs) if each.type == STACK else each for each in deployment.resources]
+
+
+def of_item(diagnostics: list[Any]) -> list[Any]:
+    return [each for each in diagnostics if each.policyName == ITEM]
 
 
 def test_the_good_deployment_has_no_diagnostic(analyzer: Analyzer) -> None:
@@ -68,11 +78,11 @@ def test_the_good_deployment_has_no_diagnostic(analyzer: Analyzer) -> None:
 
 def test_a_fault_is_mandatory_and_names_policy_resource_field_and_mend(analyzer: Analyzer) -> None:
     changed = put("Container", "api", "privileged", True)(recorded("dev"))
-    (found,) = asked(analyzer, changed)
+    (found,) = of_item(asked(analyzer, changed))
     assert (found.policyName, found.enforcementLevel, found.severity) == (
         ITEM,
         proto.MANDATORY,
-        proto.POLICY_SEVERITY_HIGH,
+        proto.POLICY_SEVERITY_CRITICAL,
     )
     assert found.urn.endswith("::api")
     assert found.message.splitlines() == [
@@ -84,7 +94,7 @@ def test_a_fault_is_mandatory_and_names_policy_resource_field_and_mend(analyzer:
 
 def test_an_unknown_field_is_mandatory_too(analyzer: Analyzer) -> None:
     changed = put("Container", "api", "privileged", UNKNOWN_BOOLEAN_VALUE)(recorded("dev"))
-    (found,) = asked(analyzer, changed)
+    (found,) = of_item(asked(analyzer, changed))
     assert (found.policyName, found.enforcementLevel) == (ITEM, proto.MANDATORY)
     assert "not evaluated, so it does not pass" in found.message
 
@@ -116,7 +126,7 @@ def test_what_somebody_configured_comes_before_the_profile(analyzer: Analyzer) -
         proto.ConfigureAnalyzerRequest(policyConfig={ITEM: proto.PolicyConfig(enforcementLevel=proto.ADVISORY)}), None
     )
     changed = put("Container", "api", "privileged", True)(recorded("dev"))
-    (found,) = asked(analyzer, changed)
+    (found,) = of_item(asked(analyzer, changed))
     assert found.enforcementLevel == proto.ADVISORY
 
 

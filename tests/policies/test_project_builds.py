@@ -81,8 +81,8 @@ def test_without_a_report_that_can_be_read_nothing_was_built(document: Any, tmp_
     assert said(project, "images_are_built_from_a_commit") is None
 
 
-def test_without_a_folder_of_reports_nothing_was_built(tmp_path: Path) -> None:
-    assert said(Project(tree(tmp_path).root, "prod"), "every_image_was_built")
+def test_where_reports_are_not_judged_nobody_asks_for_builds(tmp_path: Path) -> None:
+    assert said(Project(tree(tmp_path).root, "prod"), "every_image_was_built") is None
 
 
 def test_an_image_that_no_command_builds_is_found(tmp_path: Path) -> None:

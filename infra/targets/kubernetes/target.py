@@ -19,6 +19,7 @@ from stacks.model import Stack
 
 HASH_ANNOTATION = "workflow.platform/files"
 AFTER_ANNOTATION = "workflow.platform/after-"
+TOLD_ANNOTATION = "workflow.platform/told-"
 
 
 class KubernetesTarget:
@@ -53,6 +54,7 @@ class KubernetesTarget:
         services(objects)
         annotations: dict[str, pulumi.Input[str]] = {HASH_ANNOTATION: files_hash(workload)}
         annotations |= {f"{AFTER_ANNOTATION}{name}": outcome for name, outcome in workload.after.items()}
+        annotations |= {f"{TOLD_ANNOTATION}{name}": text for name, text in workload.told.items()}
         template = pod_template(objects, annotations, self._rules.priority_class.metadata["name"])
         resource = carrier(objects, template, [*before, *needs])
         budget(objects)

@@ -57,9 +57,15 @@ CASES = [
     Case("volumes_are_protected", also(VOLUME, "data", {"name": "data"})),
     Case("volumes_are_protected", also(CLAIM, "data", {"metadata": {"name": "data"}}), why="claim"),
     Case("volumes_are_protected", also(VOLUME, "data", {"name": UNKNOWN}), "not evaluated"),
-    Case("backups_are_encrypted", config("backups", "pgbackrest.conf", swap("aes-256-cbc", "none"))),
-    Case("backups_are_encrypted", config("backups", "pgbackrest.conf", swap("repo1-cipher-type", "#")), why="unset"),
-    Case("backups_are_encrypted", config("backups", "pgbackrest.conf", UNKNOWN), "not evaluated"),
+    Case(
+        "stored_backups_are_unreadable_without_a_key", config("backups", "pgbackrest.conf", swap("aes-256-cbc", "none"))
+    ),
+    Case(
+        "stored_backups_are_unreadable_without_a_key",
+        config("backups", "pgbackrest.conf", swap("repo1-cipher-type", "#")),
+        why="unset",
+    ),
+    Case("stored_backups_are_unreadable_without_a_key", config("backups", "pgbackrest.conf", UNKNOWN), "not evaluated"),
     Case("backups_have_a_long_passphrase", secret("backups", "repository.conf", "[global]\nrepo1-cipher-pass=abc\n")),
     Case("backups_have_a_long_passphrase", secret("backups", "repository.conf", ABSENT), why="none"),
     Case(

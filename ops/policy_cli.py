@@ -42,6 +42,9 @@ def check(
     manifests: Annotated[
         Path | None, typer.Option(help="Judge the Kubernetes manifests in this folder or file instead of the tree.")
     ] = None,
+    reports: Annotated[
+        bool, typer.Option("--reports", help="Judge the reports of tests, images and scans too, as before a release.")
+    ] = False,
     profile: Annotated[str | None, typer.Option(help="dev or prod; told by the stack's name without it.")] = None,
     waivers: Annotated[Path | None, typer.Option(help="Another file of waivers than policies/waivers.yaml.")] = None,
     form: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "table",
@@ -53,7 +56,7 @@ def check(
     if form not in FORMATS:
         raise OperatorError(f"there is no format {form}", f"name one of: {', '.join(FORMATS)}")
     judgement = judge_stack(
-        context_of("policy"), stack, state=state, manifests=manifests, profile=profile, waivers=waivers
+        context_of("policy"), stack, state=state, manifests=manifests, reports=reports, profile=profile, waivers=waivers
     )
     if form == "table":
         if judgement.findings:
