@@ -57,14 +57,36 @@ def commands_hold_no_secrets(container: Container) -> Iterator[Fault]:
             asked = option if text.startswith("-") and "=" not in text and names_a_secret(option) else ""
 
 
-@rule(ITEM, on=Container, wanted="a reference without a login", mend="give the login to the engine as a pull secret")
+def _is_named_here(container: Container) -> bool:
+    """Whether the reference is written down. An unknown one on Docker is the id of an image that is pulled by a
+    RemoteImage, where the rule below sees its name."""
+    return container.target == "kubernetes" or not container.image.is_unknown
+
+
+@rule(
+    ITEM, on=Container, wanted="a reference without a login", mend="give the login to the engine as a pull secret",
+    where=_is_named_here,
+)  # fmt: skip
 def images_are_named_without_logins(container: Container) -> Iterator[Fault]:
     """An image's reference is shown in every list of what runs."""
-    reference = container.image.text() or ""
+    yield from _logins(container.image)
+
+
+@rule(
+    ITEM, on=Resource, kinds=["RemoteImage"], wanted="a reference without a login",
+    mend="give the login to the provider as registryAuth",
+)  # fmt: skip
+def images_are_pulled_without_logins_in_their_names(image: Resource) -> Iterator[Fault]:
+    """An image's reference is shown in every list of images."""
+    yield from _logins(image.inputs["name"])
+
+
+def _logins(image: Value) -> Iterator[Fault]:
+    reference = image.text() or ""
     # `user:password@registry/name`; the @ of a digest is followed by its algorithm.
     before, at, after = reference.partition("@")
     if any(url_logins(reference)) or (at and ":" in before and not after.startswith("sha")):
-        yield Fault(container.image, "the image's reference has a login in it")
+        yield Fault(image, "the image's reference has a login in it")
 
 
 @rule(ITEM, on=Resource, kinds=["ConfigMap"], wanted="no secret in it", mend="put it into a Secret")

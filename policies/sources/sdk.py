@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pulumi_policy.proxy import UnknownValueError, _is_unknown
@@ -52,7 +53,19 @@ def deployment_of(
         )
         for each in resources
     ]
-    return Deployment(stack_of(found), found, outputs)
+    return Deployment(stack_of(found), [_with_image(each, found) for each in found], outputs)
+
+
+def _with_image(resource: Resource, others: list[Resource]) -> Resource:
+    """A Docker container with the name of its image, where the program takes the id that the engine tells later."""
+    if resource.kind != "Container" or not resource.inputs["image"].is_unknown:
+        return resource
+    sources = resource.property_dependencies.get("image", frozenset())
+    for other in others:
+        if other.urn in sources and other.kind == "RemoteImage":
+            content = {**resource.inputs.content, "image": other.inputs["name"].content}
+            return replace(resource, inputs=Value(content))
+    return resource
 
 
 def stack_of(resources: Iterable[Resource]) -> str:

@@ -89,6 +89,13 @@ class Snapshot:
         urns = resource.property_dependencies.get(name, frozenset())
         return [self.by_urn[urn] for urn in sorted(urns) if urn in self.by_urn]
 
+    def leaves_out(self, part: str) -> bool:
+        """Whether the program says that it leaves a part of our platform out, because its image can't be had here.
+
+        Raises NotKnownError where the outputs can't be known.
+        """
+        return self.outputs["missing"][part].text() is not None
+
     def waits_for(self, resource: Resource, other: Resource) -> bool:
         """Whether a resource is made only after another one, directly or by others between them."""
         return other.urn in self._reached(resource.urn)

@@ -57,6 +57,17 @@ CASES = [
         environment="dev",
     ),
     Case("images_are_named_without_logins", _initial(image=UNKNOWN), "not evaluated"),
+    Case(
+        "images_are_pulled_without_logins_in_their_names",
+        put("RemoteImage", "image-workflow-api", "name", f"me:{RANDOM}@registry/api:1"),
+        environment="dev",
+    ),
+    Case(
+        "images_are_pulled_without_logins_in_their_names",
+        put("RemoteImage", "image-workflow-api", "name", UNKNOWN),
+        "not evaluated",
+        environment="dev",
+    ),
     Case("config_maps_hold_no_secrets", _map(password=RANDOM), path="data.password"),
     Case("config_maps_hold_no_secrets", _map(conf=f"[smtp]\npassword = {RANDOM}\n"), why="setting"),
     Case("config_maps_hold_no_secrets", _map(conf=f"url: {ADDRESS}\n"), why="address"),
