@@ -68,12 +68,13 @@ def test_an_image_that_cannot_be_pulled_is_told(fit: Production) -> None:
 
 
 def test_a_quota_that_the_parts_do_not_fit_into_is_told(fit: Production) -> None:
-    fit.describe("kubernetes", quota={"cpus": 1, "memory": 512, "pods": 5})
-    refused(fit, reason="quota", mend="quota")
+    fit.describe("kubernetes", quota={"cpus": 1, "memory": "20Gi", "pods": 60})
+    refused(fit, reason="kubernetes.quota.cpus", mend="Pulumi.")
 
 
 def test_a_cluster_that_is_too_small_is_told(fit: Production) -> None:
-    fit.describe("postgres", cpuRequest=4, cpus=4)
+    fit.describe("kubernetes", quota={"cpus": 96, "memory": "20Gi", "pods": 60})
+    fit.describe("postgres", resources={"cpus": 8, "memory": "768Mi", "cpuRequest": 8})
     refused(fit, reason="processor cores", mend="smaller")
 
 
