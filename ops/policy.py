@@ -38,15 +38,15 @@ def judge_stack(
     Raises OperatorError or PolicyError for a wrong description, state, profile or waiver: nothing is judged then.
     """
     from policies.engine.judge import judge
-    from policies.engine.profiles import ENVIRONMENTS, load_profiles
+    from policies.engine.profiles import PROFILES_THERE_ARE, load_profiles
     from policies.engine.rule import all_rules
     from policies.engine.waivers import WAIVERS, load_waivers
     from policies.sources.manifests import read_manifests
     from policies.sources.state import read_state
     from policies.view.project import Project
 
-    if profile is not None and profile not in ENVIRONMENTS:
-        raise OperatorError(f"there is no profile {profile}", f"name one of: {', '.join(ENVIRONMENTS)}")
+    if profile is not None and profile not in PROFILES_THERE_ARE:
+        raise OperatorError(f"there is no profile {profile}", f"name one of: {', '.join(PROFILES_THERE_ARE)}")
     rules, profiles = all_rules(), load_profiles()
     if waivers is not None and not waivers.exists():
         raise OperatorError(f"the file of waivers {waivers} is not there", "name one that is, or leave the option out")

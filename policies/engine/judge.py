@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from policies.engine.findings import Finding, Judgement
-from policies.engine.profiles import Profiles
+from policies.engine.profiles import REHEARSAL, Profiles
 from policies.engine.rule import Fault, Rule
 from policies.engine.subjects import NOTHING, resource_of, subjects
 from policies.engine.waivers import Waiver, apply
@@ -37,7 +37,7 @@ def judge(
     seen: dict[str, bool] = {}
     for rule in rules:
         demand = profiles.demand(rule.item)
-        if rule.environments and chosen not in rule.environments:
+        if rule.environments and ("prod" if chosen == REHEARSAL else chosen) not in rule.environments:
             continue
         if demand.levels[chosen] == "off":
             result.off[rule.item] = demand.reasons[chosen]
@@ -52,7 +52,7 @@ def judge(
     result.not_applicable = {item: why for item, why in result.not_applicable.items() if not seen[item]}
     failed = result.items()
     result.passed = {item: count for item, count in result.passed.items() if seen[item] and item not in failed}
-    result.findings = apply(waivers, result.findings, profiles.demands, today)
+    result.findings = apply(waivers, result.findings, profiles.demands, today, deployment.stack)
     return result
 
 
@@ -74,6 +74,8 @@ class _Evaluation:
             for subject in subjects(self._rule, deployment, project):
                 self.ask(subject)
                 self.saw_something |= not self.passes_over
+        except NotApplicableError as error:
+            self.passes_over = str(error)
         except NotKnownError as error:
             self.saw_something = True
             self._not_evaluated(error.path, "what it has to look at can't be known here", "")

@@ -16,6 +16,10 @@ PROFILES = Path(__file__).parent.parent / "profiles.yaml"
 LEVELS: tuple[Level, ...] = ("mandatory", "advisory", "off")
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 ENVIRONMENTS = ("dev", "prod")
+REHEARSAL = "rehearsal"
+"""Judged as prod, but for what an item says of it: it may be reached under no public name, say, and be smaller."""
+
+PROFILES_THERE_ARE = (*ENVIRONMENTS, REHEARSAL)
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Profiles:
     demands: Mapping[str, Demand]
 
     def environment_of(self, stack: str) -> str:
-        """dev or prod by the stack's name. What no pattern names is prod: the strict one."""
-        for environment in ENVIRONMENTS:
+        """dev, prod or rehearsal by the stack's name. What no pattern names is prod: the strict one."""
+        for environment in PROFILES_THERE_ARE:
             if any(fnmatchcase(stack, pattern) for pattern in self.stacks.get(environment, ())):
                 return environment
         return "prod"
@@ -62,22 +66,23 @@ def load_profiles(path: Path = PROFILES) -> Profiles:
             raise PolicyError(f"{path.name}:1: `{key}` is missing", "add it")
     stacks = {}
     for name, document in top["stacks"].entries().items():
-        if name not in ENVIRONMENTS:
-            raise document.refuse("is no environment", f"write one of: {', '.join(ENVIRONMENTS)}")
+        if name not in PROFILES_THERE_ARE:
+            raise document.refuse("is no environment", f"write one of: {', '.join(PROFILES_THERE_ARE)}")
         stacks[name] = tuple(each.text() for each in document.items())
     return Profiles(stacks, {item: _demand(document) for item, document in top["items"].entries().items()})
 
 
 def _demand(document: Document) -> Demand:
     entries = document.entries()
-    known = {"severity", "waivable", "reason", *ENVIRONMENTS}
+    known = {"severity", "waivable", "reason", *PROFILES_THERE_ARE}
     for key, each in entries.items():
         if key not in known:
             raise each.refuse("is not known here", f"an item has {', '.join(sorted(known))}")
     for key in ("severity", *ENVIRONMENTS):
         if key not in entries:
             raise document.refuse(f"has no `{key}`", "add it")
-    levels = {name: cast(Level, entries[name].one_of(LEVELS)) for name in ENVIRONMENTS}
+    levels = {name: cast(Level, entries[name].one_of(LEVELS)) for name in PROFILES_THERE_ARE if name in entries}
+    levels.setdefault(REHEARSAL, levels["prod"])
     relaxed = [name for name, level in levels.items() if level != "mandatory"]
     if relaxed and "reason" not in entries:
         raise document.refuse(f"is relaxed in {' and '.join(relaxed)} without a `reason`", "say why, or demand it")

@@ -36,6 +36,10 @@ class Waiver:
         """Whether the finding is one of those that it lets pass."""
         return finding.item == self.item and fnmatchcase(finding.resource, self.urn)
 
+    def is_about(self, stack: str) -> bool:
+        """Whether resources of this stack can match."""
+        return fnmatchcase(f"urn:pulumi:{stack}", self.urn.split("::")[0])
+
     def expired(self, today: date) -> bool:
         """Whether its time is over."""
         return self.expires < today
@@ -71,15 +75,21 @@ def _waiver(document: Document, known: Collection[str]) -> Waiver:
 
 
 def apply(
-    waivers: Iterable[Waiver], findings: list[Finding], demands: Mapping[str, Demand], today: date | None = None
+    waivers: Iterable[Waiver],
+    findings: list[Finding],
+    demands: Mapping[str, Demand],
+    today: date | None = None,
+    stack: str = "",
 ) -> list[Finding]:
     """The findings with those let pass marked, then one for each waiver that is expired, unused or not allowed.
 
-    `today` is the day in UTC when it is not given.
+    `today` is the day in UTC when it is not given. Waivers for other stacks than `stack` are passed over.
     """
     result = list(findings)
     when = today or datetime.now(UTC).date()
     for waiver in waivers:
+        if stack and not waiver.is_about(stack):
+            continue
         covered = [index for index, each in enumerate(result) if waiver.covers(each)]
         demand = demands.get(waiver.item)
         if demand is not None and not demand.waivable:

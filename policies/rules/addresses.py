@@ -42,6 +42,8 @@ def the_databases_url_is_whole(part: PlatformPart) -> Iterator[Fault]:
     """A part that is missing is filled in by the driver: with the system user's name, or with no password at all."""
     value, url = part.setting(URL), part.url(URL)
     if url is None:
+        if value.text():
+            yield Fault(value, f"{URL} is no URL")
         return
     # What is told of an unknown URL has no password; that of a generated one is there.
     absent = [name for name in _absent(url) if not (value.is_unknown and name == "password")]

@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.view.deployment import Deployment
 from policies.view.fingerprints import Fingerprints
-from policies.view.parts import CONFIG_SUFFIX, UPLOAD_FOLDER
+from policies.view.parts import CONFIG_SUFFIX, TOLD_ANNOTATION, TOLD_LABEL, UPLOAD_FOLDER
 from policies.view.resources import Resource
 from policies.view.values import ABSENT, UNKNOWN, Value
 
@@ -82,6 +82,25 @@ def swap(before: str, after: str) -> Callable[[str], str]:
     def change(text: str) -> str:
         assert before in text, f"the file has no {before}"
         return text.replace(before, after)
+
+    return change
+
+
+def told(part: str, name: str, to: Any) -> Change:
+    """What a part tells of a secret setting: a text, ABSENT or UNKNOWN."""
+
+    def change(deployment: Deployment) -> Deployment:
+        resource = deployment.platform.parts[part].resource
+        content = copy.deepcopy(resource.inputs.content)
+        if resource.target == "docker":
+            label = f"{TOLD_LABEL}{name}"
+            content["labels"] = [each for each in content["labels"] if each["label"] != label]
+            if to is not ABSENT:
+                content["labels"].append({"label": label, "value": to})
+        else:
+            path = deployment.platform.parts[part].pod.metadata["annotations"].path
+            _put(content, [*_steps(path), f"{TOLD_ANNOTATION}{name}"], to)
+        return _with(deployment, resource, replace(resource, inputs=Value(content)))
 
     return change
 

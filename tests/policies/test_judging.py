@@ -57,7 +57,7 @@ def container(name: str, **inputs: Any) -> Resource:
 
 
 def profiles(level: Any = "mandatory", waivable: bool = True) -> Profiles:
-    demand = Demand("high", waivable, {"dev": level, "prod": level}, {"dev": "why", "prod": "why"})
+    demand = Demand("high", waivable, dict.fromkeys(("dev", "prod", "rehearsal"), level), {"dev": "why", "prod": "why"})
     return Profiles({"dev": ("t",)}, {"toy": demand})
 
 
@@ -143,6 +143,18 @@ def test_a_waiver_that_must_not_count_is_itself_a_finding(given: Waiver, waivabl
     about = found.findings[1]
     assert (about.item, about.path) == (WAIVER_ITEM, "waivers.yaml:3")
     assert what in about.what
+
+
+def test_a_waiver_for_another_stack_is_passed_over() -> None:
+    found = judged(container("a", privileged=True), waivers=[waiver(urn="urn:pulumi:other::*")])
+    assert [each.item for each in found.findings] == ["toy"]
+    assert found.blocked
+
+
+def test_a_rehearsal_is_judged_as_production_where_nothing_else_is_said() -> None:
+    asked = toy(privileged, environments=frozenset({"prod"}))
+    found = judged(container("a", privileged=True), rule=asked, environment="rehearsal")
+    assert found.blocked
 
 
 def test_a_rule_without_a_reason_is_refused() -> None:

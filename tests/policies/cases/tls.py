@@ -8,7 +8,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from tests.policies.changes import ABSENT, UNKNOWN, Case, Change, adjust, also, both, config, env, put, secret, swap
+from tests.policies.changes import (
+    ABSENT,
+    UNKNOWN,
+    Case,
+    Change,
+    adjust,
+    also,
+    both,
+    config,
+    env,
+    put,
+    secret,
+    swap,
+    told,
+)
 
 DOCKER = "docker:index/container:Container"
 INGRESS = "kubernetes:networking.k8s.io/v1:Ingress"
@@ -52,6 +66,10 @@ def ingress(annotations: object = None, **spec: object) -> Change:
 
 HOST = [{"host": "shop.internal"}]
 EDGE_UNKNOWN = config("edge", "nginx.conf", UNKNOWN)
+
+UNTOLD = told("api", "DATABASE_URL", ABSENT)
+HIDDEN_URL = both(secret("api", "database_url", UNKNOWN), UNTOLD)
+"""Neither the URL nor what is told of it."""
 
 CASES = [
     Case("public_services_offer_tls", put("Service", "edge", "spec.ports", [{"port": 80, "targetPort": 8080}])),
@@ -160,10 +178,10 @@ CASES = [
     Case("ingresses_limit_requests", ingress(UNKNOWN), "not evaluated"),
     Case("programs_reach_the_database_encrypted", secret("api", "database_url", URL)),
     Case("programs_reach_the_database_encrypted", secret("relay", "database_url", f"{URL}?sslmode=prefer")),
-    Case("programs_reach_the_database_encrypted", secret("executor", "database_url", UNKNOWN), "not evaluated"),
+    Case("programs_reach_the_database_encrypted", HIDDEN_URL, "not evaluated"),
     Case("programs_verify_the_database", secret("api", "database_url", f"{URL}?sslmode=require")),
     Case("programs_verify_the_database", secret("api", "database_url", f"{URL}?sslmode=verify-full"), why="authority"),
-    Case("programs_verify_the_database", secret("api", "database_url", UNKNOWN), "not evaluated"),
+    Case("programs_verify_the_database", HIDDEN_URL, "not evaluated"),
     Case(
         "the_database_refuses_unencrypted_logins",
         config("postgres", "patroni.yml", swap("- hostssl postgres ", "- host postgres ")),
