@@ -27,11 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _psql(server: PostgresServer, *statements: str) -> str:
-    """As the superuser, inside the container."""
+    """As the superuser, inside the container. Warnings are no part of the answer."""
     commands = [part for statement in statements for part in ("-c", statement)]
-    code, output = server.container.exec_run(["psql", "-U", "postgres", "-d", "workflow_db", "-At", *commands])
-    assert code == 0, output
-    return bytes(output).decode().strip()
+    psql = ["psql", "-U", "postgres", "-d", "workflow_db", "-At", *commands]
+    code, (answer, remarks) = server.container.exec_run(psql, demux=True)
+    assert code == 0, remarks
+    return bytes(answer or b"").decode().strip()
 
 
 @pytest.fixture(scope="module")
