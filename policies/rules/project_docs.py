@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from policies.engine.rule import Fault, rule
-from policies.rules.project_tests import is_released
+from policies.rules.project_tests import is_being_released
 from policies.view.project import Project
 from policies.view.routes import DOCUMENT, Operation, documented, documented_version, routed
 from stacks.model import PROJECT
@@ -171,7 +171,7 @@ def the_changelog_describes_the_version(project: Project) -> Iterator[Fault]:
 
 
 @rule("changelog-and-release-notes", on=Project, environments=["prod"], wanted="the date behind the version's number",
-      where=lambda project: is_released(project) and _notes(project) is not None,
+      where=lambda project: is_being_released(project) and _notes(project) is not None,
       mend="## <version> - YYYY-MM-DD in CHANGELOG.md, in the commit that is tagged")  # fmt: skip
 def the_released_version_has_its_date(project: Project) -> Iterator[Fault]:
     """A section without a date is still being written."""

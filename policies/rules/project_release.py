@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.engine.rule import Fault, rule
-from policies.rules.project_tests import is_released
+from policies.rules.project_tests import is_being_released, is_released
 from policies.view.project import Project
 from policies.view.reports import Weaknesses, approvals, scan
 from policies.view.values import NotKnownError
@@ -13,7 +13,7 @@ from policies.view.values import NotKnownError
 ANEW = "scan the tree and its images, and write scan.json (policies/view/reports.py has its shape)"
 
 
-@rule("git-tag-verified", on=Project, where=is_released, environments=["prod"],
+@rule("git-tag-verified", on=Project, where=is_being_released, environments=["prod"],
       wanted="the tag of the version in pyproject.toml, `v1.2.3` or `1.2.3`, at the commit that is deployed",
       mend="git tag -s v<version>, once the tests of the commit have passed")  # fmt: skip
 def what_is_deployed_has_the_tag_of_its_version(project: Project) -> Iterator[Fault]:
@@ -23,7 +23,7 @@ def what_is_deployed_has_the_tag_of_its_version(project: Project) -> Iterator[Fa
         yield Fault("pyproject.toml", "the commit does not have the tag of the tree's version")
 
 
-@rule("git-tag-verified", on=Project, where=is_released, environments=["prod"],
+@rule("git-tag-verified", on=Project, where=is_being_released, environments=["prod"],
       wanted="a tree without changes on top of its commit",
       mend="commit them, or git stash --include-untracked")  # fmt: skip
 def nothing_but_the_commit_is_deployed(project: Project) -> Iterator[Fault]:

@@ -26,6 +26,11 @@ def is_released(project: Project) -> bool:
     return not project.is_trial
 
 
+def is_being_released(project: Project) -> bool:
+    """Whether it is asked if this very commit may be released now: what a release has, a proposed change can't have."""
+    return is_released(project) and project.reports is not None
+
+
 @rule("unit-tests-pass", on=Project, where=is_released, wanted="the ring unit passed on this commit",
       mend="./deploy-api.sh test --ring unit, on a tree without changes")  # fmt: skip
 def the_unit_tests_passed(project: Project) -> Iterator[Fault]:

@@ -9,5 +9,6 @@ MUTATIONS = [
         "infra/targets/docker.py",
         'capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"])',
         'capabilities=docker.ContainerCapabilitiesArgs(drops=["CHOWN"])',
+        "containers_drop_all_rights_of_root",
     ),
 ]

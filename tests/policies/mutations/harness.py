@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,64 +12,81 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.home import PROJECT_DIR
+from tests.policies.mutations.good_tree import GoodTree, git
 
 SECONDS = 300
-COPIED = ("stacks", "infra", "policies", "checklist", "ops", "images", "service", "airgap", "docs", "requirements")
-"""The folders that judging a stack reads."""
+REPORTS = "reports/"
+"""What the path of a file begins with that is no file of the project but a report about it."""
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One text replaced in one file: what a person might write who does not know better."""
+    """The smallest change that breaks one requirement: what a person might write who does not know better.
+
+    One text of one file is replaced; or, with `command`, that is run in the copy instead.
+    """
 
     item: str
     """The requirement that it breaks."""
     stack: str
     """dev or prod: which stack is judged."""
     file: str
+    """Of the project; `reports/...` for a report about it, which is judged then as before a release."""
     old: str
     """A text that is in the file once."""
     new: str
+    check: str
+    """The name of the rule that finds it."""
     consequences: frozenset[str] = frozenset()
     """Other requirements that this must break too, because they ask the same from another side."""
+    command: tuple[str, ...] = ()
+    """Words of git, run in the copy after it was committed and tagged; judged as before a release."""
 
     @property
     def id(self) -> str:
         """For the test's name."""
         return f"{self.item}-{self.stack}"
 
+    @property
+    def as_released(self) -> bool:
+        """Whether it is judged with the reports, as before a release."""
+        return bool(self.command) or self.file.startswith(REPORTS)
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the engine, which sees resources only, can see it: neither reports nor the history."""
+        return not self.as_released
+
 
 @contextmanager
-def mutated(mutation: Mutation | None, folder: Path) -> Iterator[Path]:
-    """A copy of the project with the mutation in it; None: without one. AssertionError when its text is not there."""
-    copy = folder / "project"
-    copy.mkdir()
+def mutated(mutation: Mutation, tree: GoodTree) -> Iterator[GoodTree]:
+    """The good tree with the mutation in it, and without it again. AssertionError when its text is not there."""
+    if mutation.command:
+        tags = subprocess.run(["git", "-C", tree.root, "tag"], check=True, capture_output=True, text=True, timeout=60)
+        git(tree.root, *mutation.command)
+        try:
+            yield tree
+        finally:
+            for tag in tags.stdout.split():
+                git(tree.root, "tag", "--force", tag)
+        return
+    folder = tree.home if mutation.file.startswith(REPORTS) else tree.root
+    path = folder / mutation.file
+    text, times = path.read_text(encoding="utf-8"), path.stat()
+    assert text.count(mutation.old) == 1, f"{mutation.file} has {text.count(mutation.old)} times: {mutation.old}"
+    path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
     try:
-        for name in COPIED:
-            shutil.copytree(PROJECT_DIR / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for path in [*PROJECT_DIR.glob("Pulumi*.yaml"), *PROJECT_DIR.glob("*.py"), *PROJECT_DIR.glob("*.md")]:
-            shutil.copy(path, copy)
-        for name in ("pyproject.toml", "deploy-api.sh"):
-            shutil.copy(PROJECT_DIR / name, copy)
-        (copy / ".venv").symlink_to(sys.prefix)
-        if mutation is not None:
-            path = copy / mutation.file
-            text = path.read_text(encoding="utf-8")
-            assert text.count(mutation.old) == 1, (
-                f"{mutation.file} has {text.count(mutation.old)} times: {mutation.old}"
-            )
-            path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
-        yield copy
+        yield tree
     finally:
-        # The environment is only linked: it must outlive the copy.
-        (copy / ".venv").unlink(missing_ok=True)
-        shutil.rmtree(copy)
+        path.write_text(text, encoding="utf-8")
+        # Its compiled form is good again, too.
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def judged(copy: Path, stack: str) -> dict[str, Any]:
+def judged(tree: GoodTree, stack: str, *, as_released: bool = False) -> dict[str, Any]:
     """What `policy STACK --format json` says of a copy; a description that the model refuses counts as its items."""
-    done = run([sys.executable, "-P", "-m", "ops", "policy", "check", stack, "--format", "json"], copy)
+    words = [sys.executable, "-P", "-B", "-m", "ops", "policy", "check", stack, "--format", "json"]
+    done = run([*words, "--reports"] if as_released else words, tree)
     if done.stdout.startswith("{"):
         document: dict[str, Any] = json.loads(done.stdout)
         return document
@@ -80,11 +96,15 @@ def judged(copy: Path, stack: str) -> dict[str, Any]:
     return {"blocked": True, "findings": [{"item": item, "blocks": True, "check": "model"} for item in items]}
 
 
-def previewed(copy: Path, stack: str, state: Path) -> subprocess.CompletedProcess[str]:
+def previewed(tree: GoodTree, stack: str, state: Path) -> subprocess.CompletedProcess[str]:
     """A real preview of a copy under the pack, with a state of its own."""
     environ = {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "of-a-test"}
-    state.mkdir(exist_ok=True)
-    run(["pulumi", "stack", "init", stack, "--non-interactive"], copy, environ)
+    if not state.exists():
+        state.mkdir()
+        description = (tree.root / f"Pulumi.{stack}.yaml").read_bytes()
+        run(["pulumi", "stack", "init", stack, "--non-interactive"], tree, environ)
+        # It writes its salt into the description.
+        (tree.root / f"Pulumi.{stack}.yaml").write_bytes(description)
     words = [
         "pulumi",
         "preview",
@@ -96,17 +116,17 @@ def previewed(copy: Path, stack: str, state: Path) -> subprocess.CompletedProces
         "--color",
         "never",
     ]
-    return run(words, copy, environ)
+    return run(words, tree, environ)
 
 
 def run(
-    command: Sequence[str], folder: Path, environ: dict[str, str] | None = None
+    command: Sequence[str], tree: GoodTree, environ: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command in a copy."""
     return subprocess.run(
         command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), **(environ or {})},
+        cwd=tree.root,
+        env={**os.environ, "PYTHONPATH": str(tree.root), "WORKFLOW_HOME": str(tree.home), **(environ or {})},
         capture_output=True,
         text=True,
         timeout=SECONDS,
