@@ -16,7 +16,7 @@ from ops.rings import LINT, Ring
 from ops.setup.machine import set_up
 from policies.view.tree import tree_of
 
-RING_SECONDS = 2400.0
+LINT_SECONDS = 1200.0
 LINTERS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -71,21 +71,22 @@ def _prepare(context: Context) -> str:
 def _run(context: Context, ring: Ring) -> str:
     environ = {**os.environ, **pulumi_environment(context.home)}
     if ring is LINT:
-        failed = [" ".join(command) for command in LINTERS if _call([sys.executable, "-m", *command], environ) != 0]
+        called = {command: _call([sys.executable, "-m", *command], environ, LINT_SECONDS) for command in LINTERS}
+        failed = [" ".join(command) for command, code in called.items() if code != 0]
         return f"failed: {'; '.join(failed)}" if failed else ""
-    code = _call([sys.executable, "-m", "pytest", "--ring", ring.name, "--durations=5"], environ)
+    code = _call([sys.executable, "-m", "pytest", "--ring", ring.name, "--durations=5"], environ, ring.minutes * 60)
     if code == NO_TESTS:
         return "it has no tests"
     if code == TIMED_OUT:
-        return f"it did not end within {RING_SECONDS:.0f} s"
+        return f"it did not end within {ring.minutes:.0f} min"
     return f"pytest ended with {code}" if code else ""
 
 
-def _call(command: list[str], environ: dict[str, str]) -> int:
+def _call(command: list[str], environ: dict[str, str], seconds: float) -> int:
     """Runs it with its output shown; a bounded wait, and an interrupt that lets it clean up behind itself."""
     process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
-        return process.wait(timeout=RING_SECONDS)
+        return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         return TIMED_OUT
     finally:
