@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ops import fingerprint
+from ops import fingerprint, secret_fingerprints
 from ops.context import Context
 from ops.errors import OperatorError
 from ops.events import Changes
@@ -50,6 +50,7 @@ def up(context: Context, stack: str) -> Deployed:
                 changes = engine.up(stack, report, refresh=not as_deployed)
                 live.deployed(context.home)
                 fingerprint.record(context.home, live, stack)
+            secret_fingerprints.record(context, stack, changed=changes.total > 0)
             outputs = engine.outputs(stack)
             await_ready(probe_urls(outputs), report, trust=trusting(outputs))
         progress.say(f"  {changes}")
@@ -91,6 +92,7 @@ def destroy(context: Context, stack: str, keep_data: bool = False) -> None:
                 engine.destroy(stack, report, keep=KEPT_WITH_DATA if keep_data else ())
                 if not keep_data:
                     engine.remove(stack)
+                    secret_fingerprints.forget(context, stack)
             rest = live.remove_leftovers(report, keep_data)
             if not keep_data:
                 context.home.cluster(stack).unlink(missing_ok=True)

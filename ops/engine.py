@@ -107,9 +107,10 @@ class Engine:
         """Forgets an empty stack; its config file stays."""
         self._quick(["stack", "rm", stack, "--yes", "--preserve-config"])
 
-    def export(self, stack: str) -> dict[str, Any]:
-        """The deployment as recorded, secrets encrypted."""
-        document: dict[str, Any] = json.loads(self._quick(["stack", "export", "--stack", stack]))
+    def export(self, stack: str, secrets: bool = False) -> dict[str, Any]:
+        """The deployment as recorded, secrets encrypted unless they are asked for."""
+        shown = ["--show-secrets"] if secrets else []
+        document: dict[str, Any] = json.loads(self._quick(["stack", "export", "--stack", stack, *shown]))
         return document.get("deployment") or {}
 
     def outputs(self, stack: str, secrets: bool = False) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def judge_stack(
     from policies.engine.profiles import PROFILES_THERE_ARE, load_profiles
     from policies.engine.rule import all_rules
     from policies.engine.waivers import WAIVERS, load_waivers
+    from policies.sources.fingerprints import known_fingerprints
     from policies.sources.manifests import read_manifests
     from policies.sources.state import read_state
     from policies.view.project import Project
@@ -57,7 +58,8 @@ def judge_stack(
         return judge(read_state(state), rules, profiles, environment=profile, waivers=let_pass)
     if manifests:
         return judge(read_manifests(manifests), rules, profiles, environment=profile, waivers=let_pass)
-    deployment = recorded(context.stack(name))
+    # What other stacks of this machine have for secrets is known by fingerprints that `up` wrote down.
+    deployment = recorded(context.stack(name)).compared_with(known_fingerprints(context.engine.environ))
     project = Project(PROJECT_DIR, name, context.home.reports if reports else None)
     return judge(deployment, rules, profiles, environment=profile, waivers=let_pass, project=project)
 

@@ -13,12 +13,15 @@ from pulumi.runtime import proto
 from checklist.catalogue import load
 from policies.engine.findings import Finding, Level, Severity
 from policies.engine.judge import judge
-from policies.engine.profiles import Demand, Profiles, load_profiles
+from policies.engine.profiles import PROFILES_THERE_ARE, Demand, Profiles, load_profiles
 from policies.engine.rule import Rule, all_rules
 from policies.engine.subjects import OF_ONE_RESOURCE
 from policies.engine.waivers import WAIVER_ITEM, WAIVERS, Waiver, apply, load_waivers
+from policies.errors import PolicyError
 from policies.sources import sdk as source
+from policies.sources.fingerprints import known_fingerprints
 from policies.view.deployment import Deployment
+from policies.view.fingerprints import Fingerprints
 from policies.view.project import Project
 from policies.view.values import Value
 
@@ -53,6 +56,8 @@ class Analyzer(sdk._PolicyAnalyzerServicer):
     profiles: Profiles
     waivers: tuple[Waiver, ...] = ()
     environment: str | None = None
+    fingerprints: Fingerprints | None = None
+    """Of the secrets of this machine's other stacks."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -76,7 +81,7 @@ class Analyzer(sdk._PolicyAnalyzerServicer):
         taken: list[Any] = []
         response = self._read_once("AnalyzeStack", sdk.StackValidationPolicy, taken, request, context)
         for args in taken:
-            deployment = source.deployment_of(args.resources, self._seen)
+            deployment = source.deployment_of(args.resources, self._seen).compared_with(self.fingerprints)
             judgement = judge(
                 deployment,
                 self.rules,
@@ -108,9 +113,11 @@ class Analyzer(sdk._PolicyAnalyzerServicer):
                 continue
             name = finding.item if finding.item == WAIVER_ITEM else f"{finding.item}{suffix}"
             policy = self._policies[name]
-            # What somebody set by --policy-pack-config comes before the profile.
+            # What somebody set by --policy-pack-config comes before the profile. The engine also hands back what the
+            # policy itself declared, and that was said before the stack, and so its profile, was known.
             asked = self._own("policy_pack_config_enforcement_level").get(name)
-            level = asked or _LEVELS[finding.level]
+            is_set = asked not in (None, policy.enforcement_level)
+            level = asked if is_set else _LEVELS[finding.level]
             if level == sdk.EnforcementLevel.DISABLED:
                 continue
             response.diagnostics.append(
@@ -157,7 +164,7 @@ def policies_of(rules: Iterable[Rule], profiles: Profiles, environment: str) -> 
         name = rule.item if alone else f"{rule.item}{TOGETHER}"
         if name not in made:
             made[name] = _policy(name, rule, profiles.demand(rule.item), catalogue[rule.item].title, environment, alone)
-    about_waivers = Demand("high", False, dict.fromkeys(("dev", "prod"), "mandatory"), {})
+    about_waivers = Demand("high", False, dict.fromkeys(PROFILES_THERE_ARE, "mandatory"), {})
     made[WAIVER_ITEM] = _policy(WAIVER_ITEM, None, about_waivers, "Waivers are in force and needed", environment, False)
     return list(made.values())
 
@@ -184,9 +191,12 @@ def serve() -> None:
     rules, profiles = all_rules(), load_profiles()
     waivers = load_waivers(Path(os.environ.get(WAIVER_FILE) or WAIVERS), {rule.item for rule in rules})
     # The engine lists the policies before it tells the stack; until then the strict profile speaks.
-    environment = os.environ.get(PROFILE)
+    environment = os.environ.get(PROFILE) or None
+    if environment not in (None, *PROFILES_THERE_ARE):
+        known = ", ".join(PROFILES_THERE_ARE)
+        raise PolicyError(f"{PROFILE} is {environment}, and there is no such profile", f"set it to one of: {known}")
     Analyzer.rules, Analyzer.profiles, Analyzer.waivers = rules, profiles, tuple(waivers)
     Analyzer.of_one_resource = tuple(rule for rule in rules if rule.on in OF_ONE_RESOURCE)
-    Analyzer.environment = environment
+    Analyzer.environment, Analyzer.fingerprints = environment, known_fingerprints(os.environ)
     sdk._PolicyAnalyzerServicer = Analyzer  # type: ignore[misc]
     sdk.PolicyPack(NAME, policies_of(rules, profiles, environment or "prod"))

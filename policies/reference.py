@@ -1,12 +1,11 @@
-"""The reference of all rules, docs/policies.md: `python -m policies.reference > docs/policies.md`."""
+"""The reference of all rules: the greater part of docs/policies.md, which tests/policies/mutations/table.py writes."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from checklist.catalogue import CatalogueEntry, load
-from policies.engine.profiles import Demand, Profiles, load_profiles
-from policies.engine.rule import Rule, all_rules
+from checklist.catalogue import CatalogueEntry
+from policies.engine.profiles import Demand, Profiles
+from policies.engine.rule import Rule
 
 INTRODUCTION = Path(__file__).with_name("introduction.md")
 
@@ -61,7 +60,3 @@ def _subject(rule: Rule) -> str:
     parts = f": {', '.join(sorted(rule.parts))}" if rule.parts else ""
     only = f", in {', '.join(sorted(rule.environments))} only" if rule.environments else ""
     return f"{told}{kinds}{parts}{only}"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render(all_rules(), load_profiles(), load()))

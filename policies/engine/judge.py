@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 from policies.engine.findings import Finding, Judgement
-from policies.engine.profiles import REHEARSAL, Profiles
-from policies.engine.rule import Fault, Rule
+from policies.engine.profiles import Profiles
+from policies.engine.rule import ASKED_OF, Fault, Rule
 from policies.engine.subjects import NOTHING, resource_of, subjects
 from policies.engine.waivers import Waiver, apply
 from policies.view.deployment import Deployment
@@ -37,7 +37,7 @@ def judge(
     seen: dict[str, bool] = {}
     for rule in rules:
         demand = profiles.demand(rule.item)
-        if rule.environments and ("prod" if chosen == REHEARSAL else chosen) not in rule.environments:
+        if rule.environments and not rule.environments & ASKED_OF[chosen]:
             continue
         if demand.levels[chosen] == "off":
             result.off[rule.item] = demand.reasons[chosen]
@@ -102,7 +102,7 @@ class _Evaluation:
             self.passed += 1
 
     def _add(self, fault: Fault, urn: str) -> None:
-        self.findings.append(self._finding("fail", fault.path, fault.what, urn, fault.wanted, fault.mend))
+        self.findings.append(self._finding("fail", fault.path, fault.what, fault.urn or urn, fault.wanted, fault.mend))
 
     def _not_evaluated(self, path: str, why: str, urn: str) -> None:
         self.findings.append(self._finding("not evaluated", path, why, urn))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from policies.view.targets import Place
 from policies.view.values import Value
 
 
@@ -16,7 +17,8 @@ class Fault:
     No text ever holds a value of the deployment: it might be a secret. Paths and names of settings are fine.
     """
 
-    where: Value | str
+    where: Value | Place | str
+    """A Place where the rule's subject is more than one resource, so that it is known whose field it is."""
     what: str
     wanted: str = ""
     mend: str = ""
@@ -24,8 +26,19 @@ class Fault:
     @property
     def path(self) -> str:
         """The field's path in its resource."""
-        return self.where.path if isinstance(self.where, Value) else self.where
+        return self.where if isinstance(self.where, str) else self.where.path
 
+    @property
+    def urn(self) -> str:
+        """The resource, where the rule names it."""
+        return self.where.resource.urn if isinstance(self.where, Place) else ""
+
+
+PRODUCTION_ITSELF = "prod itself"
+"""For `environments` of a rule: production, and not its rehearsals, whose data are nobody's."""
+
+ASKED_OF = {"dev": {"dev"}, "prod": {"prod", PRODUCTION_ITSELF}, "rehearsal": {"prod"}}
+"""Which `environments` of a rule mean a profile."""
 
 Check = Callable[[Any], Iterator[Fault] | Iterable[Fault]]
 C = TypeVar("C", bound=Check)
@@ -47,7 +60,8 @@ class Rule:
     parts: frozenset[str]
     """Only these parts of our own platform, where its subject is one; empty: all."""
     environments: frozenset[str]
-    """Only these profiles, because the requirement differs between them; empty: all."""
+    """Only these, because the requirement differs between them: dev, prod (which its rehearsals are, too), or
+    PRODUCTION_ITSELF; empty: all."""
     kinds: frozenset[str]
     """Only these kinds of resource, or what is in them; empty: all."""
     where: Callable[[Any], bool]
@@ -104,8 +118,8 @@ def rule(
 
 
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule, in the order of the catalogue's families."""
+    """Every rule, by its file and its place in it: whoever imported one of them first."""
     import policies.rules
 
     policies.rules.load()
-    return tuple(_RULES)
+    return tuple(sorted(_RULES, key=lambda each: (each.check.__module__, each.check.__code__.co_firstlineno)))

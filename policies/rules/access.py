@@ -8,6 +8,7 @@ from policies.view import nginx
 from policies.view.parts import Platform, PlatformPart
 from policies.view.pods import Container
 from policies.view.resources import Resource
+from policies.view.targets import place
 from policies.view.values import Value
 
 ALGORITHMS = ("HS256", "HS384", "HS512")
@@ -87,7 +88,10 @@ def browsers_may_send_the_header_of_keys(platform: Platform) -> Iterator[Fault]:
     header = (api.setting("API_KEY_HEADER").text() or "X-API-Key").lower()
     allowed = {each.strip().lower() for each in (api.setting("CORS_ALLOW_HEADERS").text() or "*").split(",")}
     if not allowed & {"*", header}:
-        yield Fault(api.setting("CORS_ALLOW_HEADERS"), "CORS_ALLOW_HEADERS leaves out the header that carries API keys")
+        yield Fault(
+            place(api.resource, api.setting("CORS_ALLOW_HEADERS")),
+            "CORS_ALLOW_HEADERS leaves out the header that carries API keys",
+        )
 
 
 @rule(
@@ -101,11 +105,11 @@ def unknown_host_names_are_refused(platform: Platform) -> Iterator[Fault]:
     elif (api := platform.parts.get("api")) is not None:
         given = api.setting("TRUSTED_HOSTS")
         if "*" in {each.strip() for each in (given.text() or "*").split(",")}:
-            yield Fault(given, "TRUSTED_HOSTS takes every name and no edge stands before the API")
+            yield Fault(place(api.resource, given), "TRUSTED_HOSTS takes every name and no edge stands before the API")
 
 
 def _faults_of_servers(file: Value) -> Iterator[Fault]:
-    servers = list(nginx.parse(file.text() or "").below("server"))
+    servers = list(nginx.nginx_of(file).below("server"))
     public = [each for each in servers if any(_is_public(listen) for listen in each.all("listen"))]
     ports = {listen.words[0] for each in public for listen in each.all("listen") if listen.words}
     refused = {
@@ -156,7 +160,7 @@ def the_edge_does_not_show_the_docs(part: PlatformPart) -> Iterator[Fault]:
     file = part.file(EDGE_FILE)
     shown = {
         path
-        for server in nginx.parse(file.text() or "").below("server")
+        for server in nginx.nginx_of(file).below("server")
         for path in DOCS
         if (location := server.chosen(path)) is not None and location.has("proxy_pass") and not _guarded(location)
     }
@@ -179,11 +183,11 @@ def visitors_reach_the_api_through_the_edge_only(platform: Platform) -> Iterator
         if resource.part != "api":
             continue
         if resource.kind == "Service" and resource.inputs.at("spec", "type").text() in ("LoadBalancer", "NodePort"):
-            yield Fault(f"Service {resource.name}: spec.type", "the API's Service is open to the outside")
+            yield Fault(place(resource, "spec.type"), "the API's Service is open to the outside")
         if resource.kind == "Container":
             for port in resource.inputs["ports"].items():
                 if (port["ip"].text() or "0.0.0.0") not in ("127.0.0.1", "::1"):  # noqa: S104 - the engine's default
-                    yield Fault(f"Container {resource.name}: {port.path}", "the API's port is open to the outside")
+                    yield Fault(place(resource, port), "the API's port is open to the outside")
 
 
 @rule(
@@ -237,7 +241,10 @@ def the_limit_counts_visitors_not_the_edge(platform: Platform) -> Iterator[Fault
     """Behind a proxy that is not trusted all visitors are one caller, and the first loud one locks out the rest."""
     api = platform.parts.get("api")
     if api is not None and "edge" in platform.parts and not (api.setting("FORWARDED_ALLOW_IPS").text() or "").strip():
-        yield Fault(api.setting("FORWARDED_ALLOW_IPS"), "FORWARDED_ALLOW_IPS is not given, though an edge is there")
+        yield Fault(
+            place(api.resource, api.setting("FORWARDED_ALLOW_IPS")),
+            "FORWARDED_ALLOW_IPS is not given, though an edge is there",
+        )
 
 
 @rule(
@@ -247,7 +254,7 @@ def the_limit_counts_visitors_not_the_edge(platform: Platform) -> Iterator[Fault
 def the_edge_limits_its_visitors(part: PlatformPart) -> Iterator[Fault]:
     """What the edge refuses costs the API nothing."""
     file = part.file(EDGE_FILE)
-    for http in nginx.parse(file.text() or "").all("http"):
+    for http in nginx.nginx_of(file).all("http"):
         for name in ("limit_req", "limit_conn"):
             if not http.has(name):
                 yield Fault(file, f"the edge has no {name} for all its servers")

@@ -9,6 +9,7 @@ from policies.view.alert_routes import channels, receivers, receivers_of
 from policies.view.files import yaml_of
 from policies.view.monitoring import CONFIG, OPERATIONS, RULES_FOLDER, alerts, declared, rule_files, rules_of
 from policies.view.parts import Platform, PlatformPart
+from policies.view.targets import place
 from policies.view.values import Value
 
 LOADED, ROUTING, RECEIVERS, ONCALL = (
@@ -200,7 +201,7 @@ def the_alertmanager_may_call_its_receivers(platform: Platform) -> Iterator[Faul
             ways = [to for each in policy.inputs.at("spec", "egress").items() for to in each["to"].items()]
             if any(to["ipBlock"].is_given for to in ways):
                 return
-    yield Fault(f"parts.{part.name}", "it has receivers outside and no network policy lets it call them")
+    yield Fault(place(part.resource, ""), "it has receivers outside and no network policy lets it call them")
 
 
 @rule(ONCALL, on=PlatformPart, parts=["alertmanager"], wanted="a webhook of a pager, or a paging service",

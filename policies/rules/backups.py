@@ -8,6 +8,7 @@ from policies.view.files import ini_of, yaml_of
 from policies.view.monitoring import alerts, declared_number
 from policies.view.parts import Platform, PlatformPart
 from policies.view.schedules import longest_gap
+from policies.view.targets import place
 from policies.view.values import ABSENT, Value
 
 STRATEGY, SCOPE, HOURLY, DAILY = (
@@ -129,9 +130,9 @@ def backups_lie_on_a_volume_of_their_own(platform: Platform) -> Iterator[Fault]:
     }
     mounts = {each["mountPath"].text(): each["name"].text() for each in host.container.spec["volumeMounts"].items()}
     if target.text() is None:
-        yield Fault(target, "it is not said where backups are kept")
+        yield Fault(place(host.resource, target), "it is not said where backups are kept")
     elif mounts.get(target.text()) not in claims:
-        yield Fault(target, "the backups are not on a volume that outlives their host")
+        yield Fault(place(host.resource, target), "the backups are not on a volume that outlives their host")
 
 
 @rule(SCOPE, on=Platform, wanted="every member of the database among the stanza's hosts", mend="postgres.members")
@@ -150,7 +151,7 @@ def every_member_is_saved(platform: Platform) -> Iterator[Fault]:
         ]
         named = {host for each in known if (host := (each.text() or "").partition(".")[0])}
         if not {f"{database.name}-{number}" for number in range(members)} <= named:
-            yield Fault(stanza, "the backup tool does not know every member of the database")
+            yield Fault(place(part.resource, stanza), "the backup tool does not know every member of the database")
 
 
 @rule(SCOPE, on=Platform, wanted="the stanza of the repository's host", mend="postgresql.parameters.archive_command")
@@ -164,7 +165,9 @@ def the_log_goes_where_the_backups_are(platform: Platform) -> Iterator[Fault]:
         word.removeprefix(STANZA_OPTION) for word in (command.text() or "").split() if word.startswith(STANZA_OPTION)
     ]
     if not set(pushed) & ini_of(host.file(CONFIG)).entries().keys():
-        yield Fault(command, "the log of changes is not pushed to a stanza that the repository has")
+        yield Fault(
+            place(database.resource, command), "the log of changes is not pushed to a stanza that the repository has"
+        )
 
 
 @rule(RETENTION, on=PlatformPart, parts=WRITERS, wanted="1 or more days", mend="postgres.backup.keepDaily")
@@ -189,7 +192,10 @@ def all_that_delete_backups_agree(platform: Platform) -> Iterator[Fault]:
     parts = [part for name in WRITERS if (part := platform.parts.get(name)) is not None]
     for name in KEPT:
         if len({part.setting(name).number() for part in parts}) > 1:
-            yield Fault(parts[-1].setting(name), "not every program that deletes backups keeps the same")
+            yield Fault(
+                place(parts[-1].resource, parts[-1].setting(name)),
+                "not every program that deletes backups keeps the same",
+            )
 
 
 @rule(MIGRATION, on=Platform, wanted="a backup that can be started at any time", mend="postgres.backup")
@@ -205,7 +211,7 @@ def what_is_migrated_can_be_saved_before(platform: Platform) -> Iterator[Fault]:
         return
     command = saver.container.spec["args"]
     if "backup-run" not in command.texts():
-        yield Fault(command, "the job that is to save the database makes no backup")
+        yield Fault(place(saver.resource, command), "the job that is to save the database makes no backup")
 
 
 @rule(OBJECTIVES, on=PlatformPart, parts=["prometheus"], wanted="a positive number of minutes",
@@ -233,7 +239,7 @@ def backups_are_as_frequent_as_promised(platform: Platform) -> Iterator[Fault]:
     promised, schedule = declared_number(prometheus, POINT), schedule_of(saver)
     gap = longest_gap(schedule.text() or "")
     if promised is not None and gap is not None and gap.total_seconds() > promised:
-        yield Fault(schedule, "more time passes between two backups than may be lost")
+        yield Fault(place(saver.resource, schedule), "more time passes between two backups than may be lost")
 
 
 @rule(OBJECTIVES, on=Platform, wanted="1 s or more, at most the recovery point", mend="archive_timeout")
@@ -246,7 +252,9 @@ def the_log_leaves_the_server_in_time(platform: Platform) -> Iterator[Fault]:
     timeout = yaml_of(database.file("patroni.yml")).at("postgresql", "parameters", "archive_timeout")
     seconds = _seconds(timeout.text() or "0")
     if seconds is None or seconds <= 0 or (promised is not None and seconds > promised):
-        yield Fault(timeout, "the newest changes stay on the server alone for longer than may be lost")
+        yield Fault(
+            place(database.resource, timeout), "the newest changes stay on the server alone for longer than may be lost"
+        )
 
 
 @rule(OBJECTIVES, on=Platform, wanted="a run in every week", mend="postgres.backup.drill")

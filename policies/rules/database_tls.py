@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from policies.engine.rule import Fault, rule
-from policies.view.formats import yaml_of
+from policies.view.files import yaml_of
 from policies.view.parts import PlatformPart
 from policies.view.pods import Container
 from policies.view.values import Value

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from policies.engine.rule import Fault, rule
 from policies.rules.tls import business_servers
-from policies.view.formats import Directive, nginx_of
+from policies.view.nginx import Directive, nginx_of
 from policies.view.openings import openings_of_service
 from policies.view.parts import Platform, PlatformPart
 from policies.view.resources import Resource
@@ -94,7 +94,7 @@ def the_edge_limits_what_one_address_may_do(edge: PlatformPart) -> Iterator[Faul
     for http in nginx_of(edge.file("nginx.conf")).all("http"):
         for name, zone in (("limit_req", "limit_req_zone"), ("limit_conn", "limit_conn_zone")):
             zones = [word for each in http.all(zone) for word in each.words if word.startswith("$binary_remote_addr")]
-            servers = business_servers(Directive("", (), (http,)))
+            servers = business_servers(Directive("", (), [http]))
             if not zones:
                 yield Fault(edge.file("nginx.conf"), f"{zone} does not count by address")
             if not http.all(name) and not all(each.all(name) for each in servers):
@@ -105,7 +105,7 @@ def the_edge_limits_what_one_address_may_do(edge: PlatformPart) -> Iterator[Faul
 def the_edges_limits_are_enforced(edge: PlatformPart) -> Iterator[Fault]:
     """A dry run only writes down what it would have refused."""
     configuration = nginx_of(edge.file("nginx.conf"))
-    around = [each for http in configuration.all("http") for each in http.inner]
+    around = [each for http in configuration.all("http") for each in http.inside]
     for block in [*around, *(inner for server in business_servers(configuration) for inner in server.walk())]:
         if block.name in ("limit_req_dry_run", "limit_conn_dry_run") and block.words == ("on",):
             yield Fault(edge.file("nginx.conf"), f"{block.name} is on")

@@ -76,7 +76,7 @@ def our_images_come_from_one_registry(platform: Platform) -> Iterator[Fault]:
         usual = max(set(found.values()), key=list(found.values()).count)
         for name in sorted(each for each, where in found.items() if where != usual):
             container = platform.parts[name].container
-            yield Fault(place(container.resource, container.image.path), "the image is of another registry")
+            yield Fault(place(container.resource, container.image), "the image is of another registry")
 
 
 @rule(USER, on=Container, wanted="a user that is not root", mend="runAsUser, or `user`; not 0")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from policies.engine.rule import Fault, rule
 from policies.view.files import properties_of, yaml_of
 from policies.view.parts import Platform, PlatformPart
+from policies.view.targets import place
 from policies.view.values import Value
 from stacks.quantities import quantity
 
@@ -139,7 +140,7 @@ def kafka_keeps_no_more_than_its_disk_holds(platform: Platform) -> Iterator[Faul
     found = settings(kafka)
     kept, segment = found["log.retention.bytes"], found["log.segment.bytes"].number() or 2**30
     if (bound := kept.number()) is None or bound < 0:
-        yield Fault(kept, "what a topic keeps is not bounded in size")
+        yield Fault(place(kafka.resource, kept), "what a topic keeps is not bounded in size")
         return
     copies = 0.0
     for topic in yaml_of(access.file("plan.json"))["topics"].items():
@@ -148,7 +149,7 @@ def kafka_keeps_no_more_than_its_disk_holds(platform: Platform) -> Iterator[Faul
     for claim in kafka.resource.inputs.at("spec", "volumeClaimTemplates").items():
         size = claim.at("spec", "resources", "requests", "storage")
         if copies / brokers * (bound + segment) > FILLED_AT_MOST * quantity(size.text() or "0"):
-            yield Fault(size, "the topics may keep more than the brokers' disks hold")
+            yield Fault(place(kafka.resource, size), "the topics may keep more than the brokers' disks hold")
 
 
 @rule(LISTENERS, on=PlatformPart, parts=["kafka"], wanted="kafka:29092", mend="the settings of the single broker")

@@ -9,6 +9,7 @@ from policies.engine.rule import Fault, rule
 from policies.view.parts import Platform, PlatformPart
 from policies.view.scale import most_replicas
 from policies.view.settings import effective, executors, programs, runs_the_service
+from policies.view.targets import place
 from policies.view.values import Value
 
 NAMES, PARTITIONS = "kafka-topic-names-per-environment", "kafka-partitions"
@@ -27,7 +28,7 @@ def all_programs_use_the_same_topics(platform: Platform) -> Iterator[Fault]:
         given = [(part, effective(part, name)) for part in programs(platform)]
         for part, value in given[1:]:
             if value.text() != given[0][1].text():
-                yield Fault(f"{part.name}: {value.path}", f"{name} differs from that of {given[0][0].name}")
+                yield Fault(place(part.resource, value), f"{name} differs from that of {given[0][0].name}")
 
 
 @rule(
@@ -64,7 +65,7 @@ def every_executor_can_have_a_partition(platform: Platform) -> Iterator[Fault]:
     partitions = effective(migrations, "KAFKA_TOPIC_PARTITIONS")
     most = sum(most_replicas(platform.snapshot, each.pod) for each in executors(platform))
     if (partitions.number() or 0) < most:
-        yield Fault(f"migrations: {partitions.path}", f"there can be {most} executors, and fewer partitions")
+        yield Fault(place(migrations.resource, partitions), f"there can be {most} executors, and fewer partitions")
 
 
 def _has_a_plan(platform: Platform) -> bool:
@@ -75,11 +76,12 @@ def _has_a_plan(platform: Platform) -> bool:
 def topics_are_made_with_the_described_partitions(platform: Platform) -> Iterator[Fault]:
     """Two programs that make the same topic differently disagree at every start, and the larger number stays."""
     described = effective(platform.parts["migrations"], "KAFKA_TOPIC_PARTITIONS").number()
-    plan = platform.parts["kafka-access"].file(PLAN)
+    access = platform.parts["kafka-access"]
+    plan = access.file(PLAN)
     for number, topic in enumerate(_topics(plan)):
         if topic["partitions"].number() != described:
             what = "a topic is planned with another number of partitions than the migrations are told"
-            yield Fault(f"kafka-access: {plan.path} topics[{number}]", what)
+            yield Fault(place(access.resource, f"{plan.path} topics[{number}]"), what)
 
 
 def _topics(plan: Value) -> list[Value]:

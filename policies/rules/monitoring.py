@@ -7,6 +7,7 @@ from policies.view.figures import FIGURES
 from policies.view.files import yaml_of
 from policies.view.monitoring import CONFIG, alerts, asked, jobs, parts_asked
 from policies.view.parts import Platform, PlatformPart
+from policies.view.targets import place
 from policies.view.values import ABSENT, NotKnownError, Value
 
 SCRAPES, STACK, URLS = "prometheus-scrapes-api", "monitoring-stack-provisioned", "monitoring-urls-exported"
@@ -63,12 +64,11 @@ def the_api_is_asked_often_enough(part: PlatformPart) -> Iterator[Fault]:
 def the_api_is_asked_at_its_own_port(platform: Platform) -> Iterator[Fault]:
     """A job that asks another address stays down for ever, or measures something else."""
     prometheus, api = platform.parts.get("prometheus"), platform.parts.get("api")
-    job = job_of_the_api(prometheus) if prometheus else None
-    if api is None or job is None:
+    if prometheus is None or api is None or (job := job_of_the_api(prometheus)) is None:
         return
     port = api.setting("API_PORT").number() or 8000
     if not any(each.host == api.name and each.port == port for each in asked(job)):
-        yield Fault(job, "the job of the API does not ask the API's port")
+        yield Fault(place(prometheus.resource, job), "the job of the API does not ask the API's port")
 
 
 @rule(STACK, on=Platform, wanted="Prometheus, Alertmanager and Grafana", mend="grafana.required, or load its image")
@@ -83,7 +83,7 @@ def the_monitoring_is_there(platform: Platform) -> Iterator[Fault]:
             continue
         replicas = part.resource.inputs.at("spec", "replicas")
         if replicas.is_given and replicas.number() == 0:
-            yield Fault(replicas, "it is part of the deployment and none of it runs")
+            yield Fault(place(part.resource, replicas), "it is part of the deployment and none of it runs")
 
 
 @rule(STACK, on=PlatformPart, parts=list(PORTS), wanted="Prometheus 9090, Grafana 3000", mend="the part's port")
@@ -195,7 +195,7 @@ def everything_that_listens_is_measured(platform: Platform) -> Iterator[Fault]:
         if part.pod.runs_to_its_end or not _listens(part):
             continue
         if not {name, MEASURED_BY_OTHERS.get(name, name)} & measured:
-            yield Fault(f"parts.{name}", "the part listens and no job of Prometheus asks it")
+            yield Fault(place(part.resource, ""), "the part listens and no job of Prometheus asks it")
 
 
 @rule(EVERYTHING, on=Platform, wanted="a port that the part opens", mend="infra/program.py: scrape")
@@ -211,7 +211,7 @@ def jobs_ask_ports_that_are_open(platform: Platform) -> Iterator[Fault]:
                 continue
             open_ports = {port["containerPort"].number() for port in part.container.spec["ports"].items()}
             if each.port not in open_ports:
-                yield Fault(job, "the job asks a port that the part does not open")
+                yield Fault(place(prometheus.resource, job), "the job asks a port that the part does not open")
 
 
 @rule(
@@ -250,11 +250,11 @@ def the_public_address_is_probed(platform: Platform) -> Iterator[Fault]:
         return
     paths = [job["metrics_path"] for job in jobs(prometheus) if edge.name in parts_asked(job)]
     if not paths:
-        yield Fault(f"files.{CONFIG}", "nothing asks the public address")
+        yield Fault(place(prometheus.resource, f"files.{CONFIG}"), "nothing asks the public address")
     served = edge.file("nginx.conf").text() or ""
     for path in paths:
         if f"location = {path.text()} {{" not in served:
-            yield Fault(path, "the edge has nothing at the path that the probe asks")
+            yield Fault(place(prometheus.resource, path), "the edge has nothing at the path that the probe asks")
 
 
 @rule(

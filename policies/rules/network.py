@@ -126,7 +126,7 @@ def the_api_is_reached_by_the_edge_only(platform: Platform) -> Iterator[Fault]:
         return
     if api.pod.target == "docker":
         for each in openings_of_container(api.resource):
-            yield Fault(place(api.resource, each.where.path), "the API's own port is open to the outside")
+            yield Fault(place(api.resource, each.where), "the API's own port is open to the outside")
         return
     for service in platform.snapshot.of("Service"):
         if pods_of_service(service, (api.pod,)) and is_public(service):
@@ -161,7 +161,7 @@ def who_may_call_the_api_is_named(platform: Platform) -> Iterator[Fault]:
         for each in spec["ingress"].items():
             origins = each["from"].items()
             if not origins or any(not _names_pods(origin["podSelector"].entries()) for origin in origins):
-                yield Fault(place(policy, each.path), "others than named programs may connect to the API")
+                yield Fault(place(policy, each), "others than named programs may connect to the API")
 
 
 def _names_pods(selector: object) -> bool:

@@ -60,7 +60,7 @@ def every_policy_selects_a_program(deployment: Deployment) -> Iterator[Fault]:
     for policy in deployment.of("NetworkPolicy"):
         selector = policy.inputs.at("spec", "podSelector")
         if not any(_in_namespace(deployment, namespace_of(policy), selector)):
-            yield Fault(place(policy, selector.path), "it selects no program of this deployment")
+            yield Fault(place(policy, selector), "it selects no program of this deployment")
 
 
 @rule(ITEM, on=Deployment, wanted="each named peer exists", mend="mend the labels of the peer, or remove it")
@@ -71,7 +71,7 @@ def every_peer_of_a_policy_exists(deployment: Deployment) -> Iterator[Fault]:
             if not peer["podSelector"].entries() or peer["namespaceSelector"].is_given:
                 continue
             if not any(_in_namespace(deployment, namespace_of(policy), peer["podSelector"])):
-                yield Fault(place(policy, peer.path), "no program of this deployment is such a peer")
+                yield Fault(place(policy, peer), "no program of this deployment is such a peer")
 
 
 def _in_namespace(deployment: Deployment, namespace: str, selector: Value) -> Iterator[Pod]:
@@ -103,7 +103,7 @@ def only_published_programs_are_open_to_everybody(deployment: Deployment) -> Ite
         if deployment.of("Ingress") or (selected and all(pod.resource.urn in published for pod in selected)):
             continue
         for each in open_to_all:
-            yield Fault(place(policy, each.path), "everybody may connect to a program that is not published")
+            yield Fault(place(policy, each), "everybody may connect to a program that is not published")
 
 
 def _lets_everybody_in(ingress: Value) -> bool:

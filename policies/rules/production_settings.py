@@ -8,6 +8,7 @@ from policies.engine.rule import Fault, rule
 from policies.view.parts import Platform, PlatformPart
 from policies.view.pods import Container
 from policies.view.settings import effective, programs, runs_the_service
+from policies.view.targets import place
 
 DEBUGGING = {
     "DEBUG": (), "FLASK_DEBUG": (), "DJANGO_DEBUG": (), "APP_DEBUG": (), "PYTHONDEVMODE": (), "PYTHONASYNCIODEBUG": (),
@@ -98,4 +99,4 @@ def only_the_production_stack_calls_itself_production(platform: Platform) -> Ite
         marker = effective(part, "ENVIRONMENT")
         if (marker.text() == PRODUCTION) != is_production:
             what = "does not say that it is production" if is_production else "says that it is production and is not"
-            yield Fault(f"{part.name}: {marker.path}", f"ENVIRONMENT {what}")
+            yield Fault(place(part.resource, marker), f"ENVIRONMENT {what}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from policies.engine.rule import Fault, rule
 from policies.view.deployment import Deployment
-from policies.view.formats import properties_of, yaml_of
+from policies.view.files import properties_of, yaml_of
 from policies.view.parts import PlatformPart
 from policies.view.pods import Container, Pod
 from policies.view.replicas import most_replicas
@@ -92,9 +92,8 @@ def the_databases_buffers_leave_room(postgres: PlatformPart) -> Iterator[Fault]:
     """What connections sort and hash comes on top of the shared buffers."""
     told = yaml_of(postgres.file("patroni.yml")).at("postgresql", "parameters", "shared_buffers")
     if not told.is_given:
-        told = next((value for name in postgres.config_files if name.endswith(".conf")
-                     for key, value in properties_of(postgres.file(name)).items() if key == "shared_buffers"),
-                    told)  # fmt: skip
+        files = [properties_of(postgres.file(name)) for name in postgres.config_files if name.endswith(".conf")]
+        told = next((each["shared_buffers"] for each in files if each["shared_buffers"].is_given), told)
     buffers, limit = _mebibytes(told), postgres.container.memory_limit.number()
     if buffers is not None and limit is not None and buffers * 2 > limit:
         yield Fault(told, "shared_buffers is more than half of the container's limit of memory")

@@ -108,7 +108,7 @@ def migrations_are_of_the_image_that_follows(platform: Platform) -> Iterator[Fau
     image = migrations.container.image.text()
     for part in _runners(platform):
         if part.container.image.text() != image:
-            yield Fault(place(part.resource, part.container.image.path), "its image is not that of the migrations")
+            yield Fault(place(part.resource, part.container.image), "its image is not that of the migrations")
 
 
 @rule(MIGRATIONS, on=Pod, parts=["migrations"], wanted="a job whose end is awaited", mend="infra/components/service.py")

@@ -68,7 +68,7 @@ def services_lead_to_a_program(deployment: Deployment) -> Iterator[Fault]:
         for port in service.inputs.at("spec", "ports").items():
             inner = port["targetPort"] if port["targetPort"].is_given else port["port"]
             if known and inner.text() not in known:
-                yield Fault(place(service, inner.path), "no program behind it has this port")
+                yield Fault(place(service, inner), "no program behind it has this port")
 
 
 @rule(REPLICAS, on=Platform, wanted=f"{LEAST_REPLICAS} replicas or more, on a cluster", mend="api.replicas")
@@ -81,7 +81,7 @@ def the_api_has_three_replicas(platform: Platform) -> Iterator[Fault]:
         return
     said, least = least_replicas(platform.snapshot, api.resource)
     if least < LEAST_REPLICAS:
-        yield Fault(place(api.resource, said.path), f"the API may have fewer than {LEAST_REPLICAS} replicas")
+        yield Fault(place(api.resource, said), f"the API may have fewer than {LEAST_REPLICAS} replicas")
 
 
 @rule(SCALING, on=Platform, wanted=f"a HorizontalPodAutoscaler with {LEAST_REPLICAS} replicas or more",
@@ -133,8 +133,8 @@ def autoscalers_have_something_to_measure(deployment: Deployment) -> Iterator[Fa
             if namespace_of(pod.resource) == namespace_of(scaler)
         ]
         if not pods:
-            yield Fault(place(scaler, target.path), "it scales no program of this deployment")
+            yield Fault(place(scaler, target), "it scales no program of this deployment")
         for container in (each for pod in pods for each in pod.main):
             requests = container.spec["resources"]
             if not (requests.at("requests", "cpu").is_given or requests.at("limits", "cpu").is_given):
-                yield Fault(place(scaler, target.path), "what it scales does not request processor time")
+                yield Fault(place(scaler, target), "what it scales does not request processor time")

@@ -11,6 +11,7 @@ from policies.view.resources import Resource
 from policies.view.samples import is_known
 from policies.view.secret_text import normal_name
 from policies.view.strength import estimated_bits
+from policies.view.targets import place
 
 MEND = "leave it to the generator: `pulumi config rm <key>`; or set one made by `openssl rand -hex 32` as a secret"
 DATABASE_MEND = MEND.replace("<key>", "postgresPassword")
@@ -112,8 +113,10 @@ def no_secret_serves_two_purposes(deployment: Deployment) -> Iterator[Fault]:
         secret = each.known() or ""
         other = first.setdefault(secret, each)
         if secret and (other.system, other.login) != (each.system, each.login):
-            place = f"{each.resource.kind} {each.resource.name}: {each.value.path}"
-            yield Fault(place, f"{each.name} is the same secret as {other.name} of {other.resource.name}")
+            yield Fault(
+                place(each.resource, each.value),
+                f"{each.name} is the same secret as {other.name} of {other.resource.name}",
+            )
     for each in hidden:
         each.known()
 

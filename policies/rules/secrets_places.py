@@ -10,6 +10,7 @@ from policies.view.pods import Container
 from policies.view.resources import Resource
 from policies.view.samples import is_known
 from policies.view.secret_text import PRIVATE_KEY, assignments, gives_away, is_written_down, names_a_secret, url_logins
+from policies.view.targets import place
 from policies.view.values import NotKnownError, Value
 
 ITEM = "service-passwords-from-secrets"
@@ -148,8 +149,7 @@ def secrets_stand_nowhere_else(deployment: Deployment) -> Iterator[Fault]:
     for resource in deployment.resources:
         for leaf in _open_leaves(resource):
             for leak in scanner.scan_text(leaf.path, str(leaf.content)):
-                place = f"{resource.kind} {resource.name}: {leaf.path}"
-                yield Fault(place, f"it holds the secret {leak.secret}, {leak.form}")
+                yield Fault(place(resource, leaf), f"it holds the secret {leak.secret}, {leak.form}")
     for each in hidden:
         each.known()
 

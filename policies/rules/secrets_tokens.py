@@ -7,6 +7,7 @@ from policies.view.credentials import Credential, draws
 from policies.view.parts import Platform, PlatformPart
 from policies.view.samples import is_known
 from policies.view.strength import estimated_bits
+from policies.view.targets import place
 from policies.view.values import NotKnownError
 
 MEND = "leave it to the generator: `pulumi config rm jwtSecret`; or `pulumi config set --secret jwtSecret` with the output of `openssl rand -hex 32`"  # noqa: E501
@@ -86,7 +87,7 @@ def the_signing_key_is_as_long_as_the_digest(platform: Platform) -> Iterator[Fau
     algorithm = (api.setting("JWT_ALGORITHM").text() or "HS256").upper()
     least = DIGEST_BYTES.get(algorithm, 0)
     if (text := secret.text()) is not None and len(text.encode()) < least:
-        yield Fault(secret, f"the key of tokens has fewer than {least} bytes")
+        yield Fault(place(api.resource, secret), f"the key of tokens has fewer than {least} bytes")
 
 
 @rule(

@@ -14,6 +14,7 @@ from policies.view.pods import Pod
 from policies.view.resources import Resource
 from policies.view.scale import cores_of, memory_of, most_instances
 from policies.view.settings import effective, programs
+from policies.view.targets import place
 from policies.view.values import Value
 from stacks import sizing
 from stacks.quantities import quantity
@@ -88,11 +89,12 @@ def _has_server(platform: Platform) -> bool:
 )
 def all_programs_together_stay_below_the_servers_limit(platform: Platform) -> Iterator[Fault]:
     """The server refuses who comes beyond its limit; that must not be the replica which a peak or a release adds."""
-    limit = _limit(platform.parts["postgres"])
+    postgres = platform.parts["postgres"]
+    limit = _limit(postgres)
     available = sizing.connections_available(int(limit.number() or 0))
     if (most := _most_connections(platform)) > available:
         yield Fault(
-            f"postgres: {limit.path}",
+            place(postgres.resource, limit),
             f"the programs may open {most} connections, {most - available} more than the server has for them",
         )
 
@@ -114,7 +116,7 @@ def the_apis_pool_is_raised_within_the_servers_limit(platform: Platform) -> Iter
     if own > room:
         pool = effective(api, "DATABASE_POOL_SIZE")
         what = f"pool and overflow of one API together are above {room}, its share of the server's connections"
-        yield Fault(f"api: {pool.path}", what)
+        yield Fault(place(api.resource, pool), what)
 
 
 def _most_connections(platform: Platform) -> int:
@@ -179,7 +181,7 @@ def _beyond(deployment: Deployment, key: str, of: Callable[[Pod], float], unit: 
         needed = sum(most_instances(deployment, each) * of(each) for each in pods)
         if needed > given:
             what = f"all programs together can take {needed / scale:g}{unit}, more than {key} allows"
-            yield Fault(f"{quota.name}: {bound.path}", what)
+            yield Fault(place(quota, bound), what)
 
 
 def _amount(bound: Value) -> float | None:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from policies.engine.rule import Fault, rule
-from policies.view.formats import properties_of, yaml_of
+from policies.engine.rule import PRODUCTION_ITSELF, Fault, rule
+from policies.view.files import properties_of, yaml_of
 from policies.view.mounts import kept_paths, lies_in
 from policies.view.parts import PlatformPart
 from policies.view.pods import Pod
 from policies.view.references import STORES, WITHOUT_DATA, reference_of
 from policies.view.resources import Resource
-from policies.view.targets import is_of_a_rehearsal
 from policies.view.tokens import DYNAMIC
 
 KEPT = "persistent-volumes"
@@ -60,8 +59,7 @@ def _data_folder(part: PlatformPart) -> str:
     if part.name == "postgres":
         told = yaml_of(part.file("patroni.yml")).at("postgresql", "data_dir").text() or part.setting("PGDATA").text()
     elif part.name == "kafka":
-        folder = properties_of(part.file("server.properties")).get("log.dirs")
-        told = folder.text() if folder else None
+        told = properties_of(part.file("server.properties"))["log.dirs"].text()
     elif part.name == "grafana":
         told = part.setting("GF_PATHS_DATA").text()
     return told or DATA_FOLDERS[part.name]
@@ -77,7 +75,7 @@ def fewer_replicas_do_not_cost_data(carrier: Resource) -> Iterator[Fault]:
 
 
 @rule(KEPT, on=Resource, kinds=["StatefulSet"], wanted="Retain", mend="kubernetes.keepData: true",
-      environments=["prod"], where=lambda carrier: not is_of_a_rehearsal(carrier))  # fmt: skip
+      environments=[PRODUCTION_ITSELF])  # fmt: skip
 def data_outlive_the_program(carrier: Resource) -> Iterator[Fault]:
     """Some changes replace the object; with `Delete` its replacement begins empty."""
     policy = carrier.inputs.at("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted")
@@ -95,8 +93,8 @@ def claims_say_how_much_they_need(carrier: Resource) -> Iterator[Fault]:
 
 
 @rule(KEPT, on=Resource, kinds=["Volume", "PersistentVolumeClaim"], wanted="protect, or retainOnDelete",
-      mend="ResourceOptions(protect=True)", environments=["prod"],
-      where=lambda volume: not is_of_a_rehearsal(volume) and not volume.retain and not _is_config(volume))  # fmt: skip
+      mend="ResourceOptions(protect=True)", environments=[PRODUCTION_ITSELF],
+      where=lambda volume: not volume.retain and not _is_config(volume))  # fmt: skip
 def volumes_are_protected(volume: Resource) -> Iterator[Fault]:
     """A slip in the program, or a `destroy` of the wrong stack, must not take the data along."""
     name = volume.object_name
@@ -115,15 +113,14 @@ BACKUP_CONFIG = "pgbackrest.conf"
 
 def _holds_backups(part: PlatformPart) -> bool:
     file = part.config_files.get(BACKUP_CONFIG)
-    return file is not None and "repo1-path" in properties_of(file)
+    return file is not None and properties_of(file)["repo1-path"].is_given
 
 
 @rule(ENCRYPTED, on=PlatformPart, wanted="repo1-cipher-type=aes-256-cbc", mend="infra/postgres/pgbackrest.py",
       where=_holds_backups)  # fmt: skip
 def stored_backups_are_unreadable_without_a_key(part: PlatformPart) -> Iterator[Fault]:
     """Backups are copied to places that nobody watches as closely as the database."""
-    cipher = properties_of(part.file(BACKUP_CONFIG)).get("repo1-cipher-type")
-    if cipher is None or cipher.text() != "aes-256-cbc":
+    if properties_of(part.file(BACKUP_CONFIG))["repo1-cipher-type"].text() != "aes-256-cbc":
         yield Fault(part.file(BACKUP_CONFIG), "backups are written unencrypted")
 
 
@@ -135,8 +132,8 @@ def backups_have_a_long_passphrase(part: PlatformPart) -> Iterator[Fault]:
     generated = [each for each in part.secret_sources.get("repository.conf", ()) if each.type == DYNAMIC]
     if file.is_unknown and any(each.inputs["generation"].is_given for each in generated):
         return
-    passphrase = properties_of(file).get("repo1-cipher-pass")
-    if passphrase is None or len(passphrase.text() or "") < 32:
+    passphrase = properties_of(file)["repo1-cipher-pass"]
+    if len(passphrase.text() or "") < 32:
         yield Fault(file, "the passphrase of the backups is missing or short")
 
 

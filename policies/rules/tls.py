@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from policies.engine.rule import Fault, rule
 from policies.view.certificates import certificate_of, issuer_of
-from policies.view.formats import Directive, nginx_of, properties_of, yaml_of
+from policies.view.files import properties_of, yaml_of
+from policies.view.nginx import Directive, nginx_of
 from policies.view.openings import is_public, openings_of_container, openings_of_service
 from policies.view.parts import PlatformPart
 from policies.view.resources import Resource
@@ -104,7 +105,7 @@ def the_edge_speaks_no_old_tls(edge: PlatformPart) -> Iterator[Fault]:
     """Versions before 1.2 can be broken by a listener; without the setting nginx may accept them."""
     for http in nginx_of(edge.file("nginx.conf")).all("http"):
         told = [each for each in http.walk() if each.name in ("ssl_protocols", "proxy_ssl_protocols")]
-        if not any(each.name == "ssl_protocols" for each in http.inner):
+        if not any(each.name == "ssl_protocols" for each in http.inside):
             yield Fault(edge.file("nginx.conf"), "ssl_protocols is not set")
         if any(OLD_VERSIONS & set(each.words) for each in told):
             yield Fault(edge.file("nginx.conf"), "an old version of TLS is accepted")
@@ -199,8 +200,8 @@ def the_edge_has_a_certificate_for_its_names(edge: PlatformPart) -> Iterator[Fau
 def brokers_listen_encrypted(kafka: PlatformPart) -> Iterator[Fault]:
     """Requests and answers of all workflows pass the brokers, and in the clear every program beside them can read."""
     settings = properties_of(kafka.file("server.properties"))
-    mapped = settings.get("listener.security.protocol.map")
-    if mapped is None:
+    mapped = settings["listener.security.protocol.map"]
+    if mapped.is_absent:
         yield Fault(kafka.file("server.properties"), "listener.security.protocol.map is not set: all is plain text")
         return
     protocols = [each.partition(":")[2] for each in (mapped.text() or "").split(",")]
@@ -213,12 +214,12 @@ def brokers_listen_encrypted(kafka: PlatformPart) -> Iterator[Fault]:
 def brokers_speak_no_old_tls(kafka: PlatformPart) -> Iterator[Fault]:
     """Versions before 1.2 can be broken by a listener."""
     settings = properties_of(kafka.file("server.properties"))
-    told = settings.get("ssl.enabled.protocols")
+    told = settings["ssl.enabled.protocols"]
     # Unset, Kafka's own default is TLSv1.2 and TLSv1.3.
-    if told is not None and OLD_VERSIONS & {each.strip() for each in (told.text() or "").split(",")}:
+    if told.is_given and OLD_VERSIONS & {each.strip() for each in (told.text() or "").split(",")}:
         yield Fault(told, "an old version of TLS is accepted")
-    names = settings.get("ssl.endpoint.identification.algorithm")
-    if names is not None and (names.text() or "").lower() != "https":
+    names = settings["ssl.endpoint.identification.algorithm"]
+    if names.is_given and (names.text() or "").lower() != "https":
         yield Fault(names, "names in the brokers' certificates are not compared")
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from policies.errors import PolicyError
 from policies.view.deployment import Deployment
 from policies.view.fingerprints import Fingerprints
 
+FOLDER = "secret-fingerprints"
+"""Below `WORKFLOW_HOME`."""
 _SALT = b"workflow-platform: fingerprints of secrets"
 _MEND = "remove it; the next `up` of its stack writes it anew"
 
@@ -21,6 +24,27 @@ def fingerprint_key(passphrase: str) -> bytes:
     So the files alone tell nothing, and whoever has the passphrase can read the secrets themselves anyway.
     """
     return hashlib.scrypt(passphrase.strip().encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
+
+
+def known_fingerprints(environ: Mapping[str, str]) -> Fingerprints | None:
+    """What is recorded on this machine, for commands and the engine alike; None where no passphrase is named.
+
+    `WORKFLOW_HOME` names the folder above the records. Raises PolicyError for a record that can't be read.
+    """
+    home, passphrase = environ.get("WORKFLOW_HOME"), _passphrase(environ)
+    if not home or not passphrase:
+        return None
+    return read_fingerprints(Path(home) / FOLDER, fingerprint_key(passphrase))
+
+
+def _passphrase(environ: Mapping[str, str]) -> str | None:
+    """What encrypts the states, by the engine's own variables."""
+    if given := environ.get("PULUMI_CONFIG_PASSPHRASE"):
+        return given
+    try:
+        return Path(environ["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8")
+    except (KeyError, OSError, UnicodeDecodeError):
+        return None
 
 
 def read_fingerprints(folder: Path, key: bytes) -> Fingerprints:

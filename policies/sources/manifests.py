@@ -33,12 +33,17 @@ def read_manifests(folder: Path, name: str = "manifests") -> Deployment:
 
 
 def manifests_of(deployment: Deployment) -> list[dict[str, Any]]:
-    """The Kubernetes objects of a deployment as documents; what is not known is left out."""
-    return [
-        {"apiVersion": _api_version(each.type), "kind": each.kind, **_known(each.inputs.content)}
-        for each in deployment.resources
-        if each.target == "kubernetes"
-    ]
+    """The Kubernetes objects of a deployment as documents; what is not known is left out.
+
+    One that the engine is to name has the name that the program gives it.
+    """
+    found = []
+    for each in deployment.resources:
+        if each.target == "kubernetes":
+            known = _known(each.inputs.content)
+            metadata = {"name": each.name, **(known.get("metadata") or {})}
+            found.append({"apiVersion": _api_version(each.type), "kind": each.kind, **known, "metadata": metadata})
+    return found
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:

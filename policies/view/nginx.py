@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from policies.view.values import Value
+
 _TOKEN = re.compile(r"""#[^\n]*|"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|([{};])|((?:\$\{\w+\}|\\.|[^\s{};"'#])+)""")
 
 
@@ -17,20 +19,23 @@ class Directive:
     words: tuple[str, ...] = ()
     inside: list[Directive] = field(default_factory=list)
 
-    def all(self, name: str) -> Iterator[Directive]:
+    def all(self, name: str) -> list[Directive]:
         """Those of a name in this block itself, not further below."""
-        return (each for each in self.inside if each.name == name)
+        return [each for each in self.inside if each.name == name]
 
     def has(self, name: str) -> bool:
         """Whether this block itself has one."""
         return any(self.all(name))
 
+    def walk(self) -> Iterator[Directive]:
+        """Everything inside, at any depth."""
+        for each in self.inside:
+            yield each
+            yield from each.walk()
+
     def below(self, name: str) -> Iterator[Directive]:
         """Those of a name at any depth."""
-        for each in self.inside:
-            if each.name == name:
-                yield each
-            yield from each.below(name)
+        return (each for each in self.walk() if each.name == name)
 
     def chosen(self, path: str) -> Directive | None:
         """The location of this server that nginx takes for a path: exact, else the first pattern, else the longest."""
@@ -52,8 +57,13 @@ class Directive:
         return longest[2] if longest else None
 
 
+def nginx_of(file: Value) -> Directive:
+    """A file's content as one block; empty when there is none. Raises NotKnownError."""
+    return parse(file.text() or "")
+
+
 def parse(text: str) -> Directive:
-    """The whole file as one block. What is not closed at the end counts as closed."""
+    """The whole text as one block. What is not closed at the end counts as closed."""
     root = Directive("")
     open_blocks = [root]
     words: list[str] = []

@@ -1,8 +1,10 @@
 """Filters for rules about one target only."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from policies.view.resources import Resource
+from policies.view.values import Value
 
 
 def on_kubernetes(subject: Any) -> bool:
@@ -15,14 +17,17 @@ def on_docker(subject: Any) -> bool:
     return _resource(subject).target == "docker"
 
 
-def place(resource: Resource, path: str) -> str:
-    """Where something is, for findings about how several resources fit together."""
-    return f"{resource.kind} {resource.name}: {path}"
+@dataclass(frozen=True)
+class Place:
+    """A field of a resource, for findings about how several resources fit together."""
+
+    resource: Resource
+    path: str
 
 
-def is_of_a_rehearsal(subject: Any) -> bool:
-    """Whether it belongs to a rehearsal of production, whose data are nobody's."""
-    return "rehearsal" in _resource(subject).urn.split("::")[0]
+def place(resource: Resource, field: Value | str) -> Place:
+    """Where something is."""
+    return Place(resource, field.path if isinstance(field, Value) else field)
 
 
 def _resource(subject: Any) -> Resource:

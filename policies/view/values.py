@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -152,4 +153,7 @@ def _special(given: Mapping[Any, Any], is_unknown: Any) -> Any:
     """A value in the engine's own wrapping: a secret is known when it is not encrypted, assets and the like are not."""
     if given[SIGNATURE] in (_SECRET, _OUTPUT) and "value" in given:
         return plain(given["value"], is_unknown)
+    if given[SIGNATURE] == _SECRET and isinstance(given.get("plaintext"), str):
+        # An export made with --show-secrets writes it as JSON in a text.
+        return plain(json.loads(given["plaintext"]), is_unknown)
     return UNKNOWN

@@ -172,7 +172,7 @@ class Case:
     environment: str = "prod"
     """Which of the good deployments is changed: dev or prod."""
     path: str | None = None
-    """What the finding's path must contain."""
+    """What the finding's place must contain: kind and name of the resource, and the field."""
     why: str = ""
     """Tells cases of one check apart."""
 

@@ -10,13 +10,14 @@ import pytest
 from policies.engine.findings import Judgement
 from policies.engine.judge import judge
 from policies.engine.profiles import Demand, Profiles
-from policies.engine.rule import Check, Fault, Rule, rule
+from policies.engine.rule import PRODUCTION_ITSELF, Check, Fault, Rule, rule
 from policies.engine.waivers import WAIVER_ITEM, Waiver
 from policies.view.deployment import Deployment
 from policies.view.parts import PlatformPart
 from policies.view.pods import Container
 from policies.view.project import Project
 from policies.view.resources import Resource
+from policies.view.targets import place
 from policies.view.tokens import CONTAINER
 from policies.view.values import UNKNOWN, Value
 
@@ -76,6 +77,17 @@ def test_a_fault_blocks_and_says_where_and_what_would_be_right() -> None:
     assert finding.blocks
     assert (finding.place, finding.what, finding.wanted) == ("Container a: privileged", "is privileged", "not that")
     assert finding.reference == "docs/policies.md#toy"
+
+
+def test_a_fault_of_several_resources_names_the_one_and_can_be_waived_by_it() -> None:
+    def together(deployment: Deployment) -> Iterator[Fault]:
+        yield from (Fault(place(each, "privileged"), "is privileged") for each in deployment.resources[1:])
+
+    together.__doc__ = "A toy rule about the whole."
+    deployment = Deployment("t", [container("a"), container("b")])
+    (found,) = judge(deployment, [toy(together, on=Deployment)], profiles()).findings
+    assert found.resource == deployment.resources[1].urn
+    assert found.place == "Container b: privileged"
 
 
 def test_an_unknown_field_blocks_as_not_evaluated_and_hides_nothing_else() -> None:
@@ -155,6 +167,13 @@ def test_a_rehearsal_is_judged_as_production_where_nothing_else_is_said() -> Non
     asked = toy(privileged, environments=frozenset({"prod"}))
     found = judged(container("a", privileged=True), rule=asked, environment="rehearsal")
     assert found.blocked
+
+
+@pytest.mark.parametrize(("environment", "blocks"), [("prod", True), ("rehearsal", False), ("dev", False)])
+def test_a_rule_about_production_itself_is_not_asked_of_its_rehearsals(environment: str, blocks: bool) -> None:
+    only = toy(privileged, environments=frozenset({PRODUCTION_ITSELF}))
+    deployment = Deployment("any", [container("a", privileged=True)])
+    assert judge(deployment, [only], profiles(), environment=environment).blocked == blocks
 
 
 def test_a_rule_without_a_reason_is_refused() -> None:

@@ -42,5 +42,5 @@ def test_a_location_is_chosen_as_nginx_does(path: str, words: tuple[str, ...]) -
 
 def test_comments_and_quotes_hold_no_blocks() -> None:
     (http,) = parse(TEXT).all("http")
-    assert next(http.all("log_format")).words == ("x", '{"a": 1; "b"}', "c")
+    assert http.all("log_format")[0].words == ("x", '{"a": 1; "b"}', "c")
     assert len([*parse(TEXT).below("server")]) == 1

@@ -14,7 +14,7 @@ from policies.engine.profiles import load_profiles
 from policies.engine.rule import all_rules
 from policies.engine.subjects import OF_ONE_RESOURCE
 from policies.engine.waivers import WAIVER_ITEM, Waiver
-from policies.pack import NAME, TOGETHER, Analyzer, policies_of
+from policies.pack import NAME, TOGETHER, TOGETHER, Analyzer, policies_of
 from policies.sources.sdk import STACK
 from policies.view.deployment import Deployment
 from policies.view.project import Project
@@ -30,11 +30,16 @@ ITEM = "container-hardening"
 @pytest.fixture
 def analyzer(monkeypatch: pytest.MonkeyPatch) -> Analyzer:
     """The pack's answering side, without its server."""
+    return declared_as(monkeypatch, "dev")
+
+
+def declared_as(monkeypatch: pytest.MonkeyPatch, environment: str) -> Analyzer:
+    """That, with the levels of one profile declared."""
     rules = all_rules()
     monkeypatch.setattr(Analyzer, "rules", rules)
     monkeypatch.setattr(Analyzer, "profiles", load_profiles(), raising=False)
     monkeypatch.setattr(Analyzer, "of_one_resource", tuple(rule for rule in rules if rule.on in OF_ONE_RESOURCE))
-    policies = policies_of(rules, load_profiles(), "dev")
+    policies = policies_of(rules, load_profiles(), environment)
     return Analyzer(NAME, "1.0.0", policies, sdk.EnforcementLevel.ADVISORY)
 
 
@@ -128,6 +133,22 @@ def test_what_somebody_configured_comes_before_the_profile(analyzer: Analyzer) -
     changed = put("Container", "api", "privileged", True)(recorded("dev"))
     (found,) = of_item(asked(analyzer, changed))
     assert found.enforcementLevel == proto.ADVISORY
+
+
+@pytest.mark.parametrize("stack", ["prod", "dev"])
+def test_what_the_engine_hands_back_of_the_strict_profile_is_no_choice_of_anybody(
+    stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Policies are declared before the stack is known, by the strict profile, and the engine repeats that."""
+    analyzer = declared_as(monkeypatch, "prod")
+    listed = analyzer.GetAnalyzerInfo(None, None).policies
+    levels = {each.name: proto.PolicyConfig(enforcementLevel=each.enforcementLevel) for each in listed}
+    analyzer.Configure(proto.ConfigureAnalyzerRequest(policyConfig=levels), None)
+    item = "kafka-listener-ports"
+    assert load_profiles().demand(item).levels == {"dev": "mandatory", "prod": "off", "rehearsal": "off"}
+    changed = put("Container", "kafka", "ports", [])(recorded("dev")) if stack == "dev" else recorded("prod")
+    found = {each.policyName: each.enforcementLevel for each in asked(analyzer, changed)}
+    assert found.get(f"{item}{TOGETHER}") == (proto.MANDATORY if stack == "dev" else None)
 
 
 def test_every_requirement_is_listed_with_its_reference_and_severity(analyzer: Analyzer) -> None:

@@ -4,16 +4,15 @@ import pytest
 
 from checklist.catalogue import load
 from ops.home import PROJECT_DIR
-from policies.engine.profiles import load_profiles
 from policies.engine.rule import all_rules
-from policies.reference import render
+from tests.policies.mutations import table
 
 pytestmark = pytest.mark.ring("unit")
 
 
 def test_the_page_is_up_to_date() -> None:
     page = (PROJECT_DIR / "docs" / "policies.md").read_text(encoding="utf-8")
-    assert page == render(all_rules(), load_profiles(), load()), "python -m policies.reference > docs/policies.md"
+    assert page == table.page(), "python -m tests.policies.mutations.table > docs/policies.md"
 
 
 def test_every_requirement_that_policies_prove_is_bound_and_no_other() -> None:

@@ -27,7 +27,7 @@ def test_a_rule_sees_the_change(case: Case, findings: Judge) -> None:
     assert {each.status for each in found} == {case.status}, found
     assert {each.check for each in found} == {case.check}
     if case.path is not None:
-        assert all(case.path in each.path for each in found), found
+        assert all(case.path in each.place for each in found), found
     assert all(each.what and each.wanted for each in found if each.status == "fail"), found
 
 

@@ -1,14 +1,11 @@
 """What tells a strong secret from a weak one, a secret from a name, and one stack's secret from another's."""
 
 import secrets
-from pathlib import Path
 
 import pytest
 
 from infra.random_hex import SECRET_BYTES
 from policies.engine.rule import all_rules
-from policies.errors import PolicyError
-from policies.sources.fingerprints import fingerprint_key, read_fingerprints, record_fingerprints
 from policies.view.deployment import Deployment
 from policies.view.samples import is_known
 from policies.view.secret_text import gives_away, is_written_down, names_a_secret
@@ -148,34 +145,6 @@ def test_the_credentials_of_the_platform_are_found(stack: str) -> None:
         ("migrations", "admin_password"),
         ("grafana", "admin_password"),
     } <= found
-
-
-def test_fingerprints_tell_the_stack_and_not_the_secret(tmp_path: Path) -> None:
-    folder, key = tmp_path / "prints", fingerprint_key("of this machine")
-    path = record_fingerprints(folder, key, recorded("prod"))
-    jwt = recorded("prod").platform.parts["api"].secret_files["jwt"].text() or ""
-    assert path is not None
-    assert path.stat().st_mode & 0o077 == 0
-    assert jwt not in path.read_text()
-    prints = read_fingerprints(folder, key)
-    assert prints.stacks_with(jwt, besides="dev") == ["prod"]
-    assert prints.stacks_with(jwt, besides="prod") == []
-    assert read_fingerprints(folder, fingerprint_key("of another one")).stacks_with(jwt, besides="dev") == []
-
-
-def test_where_no_secret_is_known_the_record_stays(tmp_path: Path) -> None:
-    key = fingerprint_key("of this machine")
-    record_fingerprints(tmp_path, key, recorded("prod"))
-    before = read_fingerprints(tmp_path, key).recorded
-    assert record_fingerprints(tmp_path, key, _undrawn("prod")) is None
-    assert read_fingerprints(tmp_path, key).recorded == before
-
-
-@pytest.mark.parametrize("text", ["no json", "[]", '{"fingerprints": 1}'])
-def test_a_damaged_record_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
-    (tmp_path / "dev.json").write_text(text)
-    with pytest.raises(PolicyError, match=r"dev\.json"):
-        read_fingerprints(tmp_path, b"key")
 
 
 def test_a_url_and_a_config_file_are_taken_apart() -> None:

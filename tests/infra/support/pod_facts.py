@@ -6,27 +6,19 @@ A "spec" is a pod's spec, also the one inside a template; a "pod" has its status
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stacks.quantities import quantity
+
 Spec = dict[str, Any]
 Pod = dict[str, Any]
 
 SETTLED = timedelta(minutes=1)
 """A container that runs so long after a restart is taken as up."""
 
-_UNITS = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
-
 
 def container(spec: Spec) -> dict[str, Any]:
     """The one container of a pod."""
     (only,) = spec["containers"]
     return dict(only)
-
-
-def amount(quantity: str) -> float:
-    """A quantity of the cluster's API as a number: bytes, or cores. Raises ValueError."""
-    for unit, factor in _UNITS.items():
-        if quantity.endswith(unit):
-            return float(quantity.removesuffix(unit)) * factor
-    return float(quantity.removesuffix("m")) / 1000 if quantity.endswith("m") else float(quantity)
 
 
 def instant(text: str) -> datetime:
@@ -72,7 +64,7 @@ def _host_ports(container: dict[str, Any]) -> list[dict[str, Any]]:
 def limits(spec: Spec) -> tuple[int, float]:
     """Memory in bytes and cores that the container may use; 0 where there is no limit."""
     declared = (container(spec).get("resources") or {}).get("limits") or {}
-    return int(amount(declared.get("memory", "0"))), amount(declared.get("cpu", "0"))
+    return int(quantity(declared.get("memory", "0"))), quantity(declared.get("cpu", "0"))
 
 
 def limit_faults(spec: Spec) -> list[str]:

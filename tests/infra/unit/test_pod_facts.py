@@ -112,13 +112,6 @@ def test_another_timing_is_seen_number_by_number() -> None:
     assert len(facts.health_timing_faults(SPEC, interval=5, timeout=10, start_period=40, retries=12)) == 2
 
 
-@pytest.mark.parametrize(
-    ("quantity", "value"), [("320Mi", 320 * 1024**2), ("1500m", 1.5), ("2", 2), ("10G", 10**10), ("0", 0)]
-)
-def test_quantities_are_numbers(quantity: str, value: float) -> None:
-    assert facts.amount(quantity) == value
-
-
 def test_limits_question_and_variables_are_read() -> None:
     assert facts.limits(SPEC) == (320 * 1024**2, 1.5)
     assert facts.health_question(SPEC) == "GET https://:8000/health"

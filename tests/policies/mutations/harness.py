@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from policies.pack import TOGETHER
 from tests.policies.mutations.good_tree import GoodTree, git
 
 SECONDS = 300
+_POLICY = re.compile(r"^\s+- \[(?:mandatory|advisory)\](?: \[[^\]]*\])*\s+([a-z0-9-]+)\s", re.MULTILINE)
 REPORTS = "reports/"
 """What the path of a file begins with that is no file of the project but a report about it."""
 
@@ -51,11 +54,6 @@ class Mutation:
     def as_released(self) -> bool:
         """Whether it is judged with the reports, as before a release."""
         return bool(self.command) or self.file.startswith(REPORTS)
-
-    @property
-    def is_deployed(self) -> bool:
-        """Whether the engine, which sees resources only, can see it: neither reports nor the history."""
-        return not self.as_released
 
 
 @contextmanager
@@ -117,6 +115,11 @@ def previewed(tree: GoodTree, stack: str, state: Path) -> subprocess.CompletedPr
         "never",
     ]
     return run(words, tree, environ)
+
+
+def told_by(preview: subprocess.CompletedProcess[str]) -> set[str]:
+    """The requirements under whose names a preview shows findings."""
+    return {name.removesuffix(TOGETHER) for name in _POLICY.findall(preview.stdout)}
 
 
 def run(

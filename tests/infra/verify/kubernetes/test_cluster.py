@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ops.kube import ClusterRefusalError, Thing
+from stacks.quantities import quantity
 from tests.infra.support import pod_facts
 from tests.infra.support.inside import Said
 from tests.infra.support.kubernetes_live import KubernetesLive
@@ -60,7 +61,7 @@ def test_every_node_rotates_the_logs_of_its_containers(live: KubernetesLive) -> 
             config = live.api.get(f"/api/v1/nodes/{name}/proxy/configz")["kubeletconfig"]
         except ClusterRefusalError as error:
             pytest.skip(f"the settings of node {name} may not be read: {error}")
-        assert pod_facts.amount(config["containerLogMaxSize"]) > 0, name
+        assert quantity(config["containerLogMaxSize"]) > 0, name
         assert int(config["containerLogMaxFiles"]) >= 2, name
 
 
@@ -113,7 +114,7 @@ def test_the_namespace_has_a_quota_that_is_not_used_up(live: KubernetesLive) -> 
     for quota in quotas:
         used = quota["status"]["used"]
         for what, hard in quota["status"]["hard"].items():
-            assert pod_facts.amount(used[what]) < pod_facts.amount(hard), f"{what}: {used[what]} of {hard}"
+            assert quantity(used[what]) < quantity(hard), f"{what}: {used[what]} of {hard}"
     assert live.objects.items("/api/v1", "limitranges"), "a container without limits gets none"
 
 

@@ -1,0 +1,14 @@
+"""What is kept on disks."""
+
+from tests.policies.mutations.harness import Mutation
+
+MUTATIONS = [
+    Mutation(
+        "data-encrypted-at-rest",
+        "prod",
+        "infra/postgres/pgbackrest.py",
+        '"repo1-cipher-type": "aes-256-cbc",',
+        '"repo1-cipher-type": "none",',
+        "stored_backups_are_unreadable_without_a_key",
+    ),
+]
