@@ -14,7 +14,8 @@ from policies.engine.profiles import load_profiles
 from policies.engine.rule import all_rules
 from policies.engine.subjects import OF_ONE_RESOURCE
 from policies.engine.waivers import WAIVER_ITEM, Waiver
-from policies.pack import NAME, TOGETHER, TOGETHER, Analyzer, policies_of
+from policies.pack import NAME, TOGETHER, Analyzer, policies_of
+from policies.sources import sdk as source
 from policies.sources.sdk import STACK
 from policies.view.deployment import Deployment
 from policies.view.project import Project
@@ -156,3 +157,11 @@ def test_every_requirement_is_listed_with_its_reference_and_severity(analyzer: A
     judged = {rule.item for rule in all_rules() if rule.on is not Project}
     assert {name.removesuffix(TOGETHER) for name in listed} - {WAIVER_ITEM} == judged
     assert all(each.url and each.framework.reference and each.severity for each in listed.values())
+
+
+def test_a_secret_that_the_engine_keeps_back_is_not_known() -> None:
+    """`pulumi policy analyze --file` has no key, and hands over a text in place of each secret."""
+    given = {"data": {"password": "[secret]", "user": "me"}}
+    data = source.resource_of("urn", "kubernetes:core/v1:Secret", "x", given, protect=False).inputs["data"]
+    assert data["password"].is_unknown
+    assert data["user"].text() == "me"

@@ -22,10 +22,10 @@ MUTATIONS = [
     Mutation(
         "backup-strategy-defined",
         "prod",
-        "infra/postgres/pgbackrest.py",
-        '"repo1-cipher-type": "aes-256-cbc"',
-        '"repo1-cipher-type": "none"',
-        "backups_are_encrypted",
+        "infra/postgres/patroni.py",
+        '"archive_mode": "on"',
+        '"archive_mode": "off"',
+        "the_log_of_changes_is_archived",
     ),
     Mutation(
         "backup-scope-database",

@@ -5,6 +5,9 @@ from tests.policies.mutations.harness import Mutation
 ISSUED = "wfk_" + "0a1b2c3d_" + "Zx9" * 14 + "Q"
 """Has the form of a key of our API; put together, so that no scan takes this file for a leak."""
 
+KEY_OF_BOTH = "Kq7vX2mTz9RbW4sLpY8hNc3dJf6gQaVe5uBk1nHrZw0tDxMy"
+"""Long and random, but in the program, and so the same in every stack."""
+
 MUTATIONS = [
     Mutation(
         "service-passwords-from-secrets",
@@ -64,7 +67,7 @@ MUTATIONS = [
         "dev",
         "infra/stack_secrets.py",
         'self.jwt = self._secret("jwtSecret")',
-        'self.jwt = pulumi.Output.secret("Kq7vX2mTz9RbW4sLpY8hNc3dJf6gQaVe5uBk1nHrZw0tDxMy")',
+        f'self.jwt = pulumi.Output.secret("{KEY_OF_BOTH}")',
         "the_signing_key_is_of_this_stack_alone",
     ),
 ]

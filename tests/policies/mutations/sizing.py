@@ -33,9 +33,9 @@ MUTATIONS = [
     Mutation(
         "database-connection-budget",
         "prod",
-        "infra/postgres/settings.py",
-        '"max_connections": str(postgres.max_connections),',
-        '"max_connections": "100",',
+        "infra/postgres/patroni.py",
+        '"max_connections": postgres.max_connections,',
+        '"max_connections": 100,',
         "all_programs_together_stay_below_the_servers_limit",
         frozenset({"database-connections-scale-up"}),
     ),
@@ -48,12 +48,13 @@ MUTATIONS = [
         "the_apis_pool_is_raised_within_the_servers_limit",
         frozenset({"database-connection-budget"}),
     ),
+    # Meant as thousandths of a core.
     Mutation(
         "host-minimum-resources",
         "prod",
-        "infra/targets/kubernetes/namespace.py",
-        '"limits.memory": f"{given.memory}Mi",',
-        '"limits.memory": f"{given.memory}",',
-        "the_target_has_the_documented_minimum",
+        "infra/components/service.py",
+        "resources=Resources(cpus=1, memory=256),",
+        "resources=Resources(cpus=100, memory=256),",
+        "all_core_limits_together_fit_the_target",
     ),
 ]
