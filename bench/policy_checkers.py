@@ -33,7 +33,7 @@ from policies.engine.rule import all_rules
 from policies.sources.manifests import manifests_of, read_manifests
 from policies.view.deployment import Deployment
 from stacks.load import load_stack
-from tests.policies.cases import all_cases  # type: ignore[import-untyped] - tests are not type-checked
+from tests.policies.cases import all_cases  # type: ignore[import-untyped]  # not type-checked
 from tests.policies.changes import Case  # type: ignore[import-untyped]
 
 SECONDS = 600

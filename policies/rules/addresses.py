@@ -18,6 +18,8 @@ from policies.view.values import Value
 URL = "DATABASE_URL"
 FORM = "postgresql://user:password@host:5432/name?sslmode=verify-full"
 SERVER_PORT = 5432
+PRIMARY_ROLES = ("master", "primary")
+"""What Patroni labels the member with that takes writes: by an older and by a newer default."""
 
 _BROKER = re.compile(r"[A-Za-z0-9.-]+:(?P<port>[0-9]{1,5})")
 """host:port"""
@@ -116,13 +118,18 @@ def programs_log_in_as_users_that_are_made(platform: Platform) -> Iterator[Fault
 
 
 def _names_of_the_server(platform: Platform) -> set[str]:
-    """The part is known by its name on a Docker network; on a cluster by its services."""
+    """The part is known by its name on a Docker network; on a cluster by the services that lead to the one member which
+    takes writes. A service of all members, or of the standbys, refuses them most of the time."""
     server = platform.parts["postgres"]
     if server.container.target == "docker":
         networks = server.container.spec["networksAdvanced"].items()
         return {alias for each in networks for alias in each["aliases"].texts()}
     services = [each for each in platform.snapshot.of("Service") if each.part == "postgres"]
-    return {name for each in services if (name := each.object_name.text())}
+    single = (server.resource.inputs.at("spec", "replicas").number() or 1) == 1
+    writable = [
+        each for each in services if single or each.inputs.at("spec", "selector", "role").text() in PRIMARY_ROLES
+    ]
+    return {name for each in writable if (name := each.object_name.text())}
 
 
 def _made_with(platform: Platform, variable: str) -> str | None:

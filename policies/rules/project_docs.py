@@ -151,7 +151,7 @@ def _notes(project: Project) -> tuple[str, str] | None:
     """The heading and the text of the changelog's section about the tree's version."""
     text = project.text(CHANGELOG) or ""
     version = re.escape(project.version or "")
-    found = re.search(rf"^##\s+\[?v?{version}\]?(?![\w.])([^\n]*)\n(.*?)(?=^##\s|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^##\s+\[?v?{version}\]?(?![\w.+-])([^\n]*)\n(.*?)(?=^##\s|\Z)", text, re.MULTILINE | re.DOTALL)
     return (found[1], found[2]) if found else None
 
 

@@ -20,6 +20,9 @@ CIPHERTEXT = re.compile(r"v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+|[A-Za-z0-9+/=]{24,}
 """What Pulumi writes for `secure`: of a passphrase `v1:nonce:text`, of a key service one text in base64."""
 
 MOST_BYTES = 1_000_000
+MADE_SECRET = re.compile(r"""\bsecret\(\s*f?["']([^"']+)["']""")
+"""A text that a program hands to `Output.secret(...)`: what is marked as a secret there is one."""
+
 ISSUED_TOKENS = re.compile(
     r"\b(AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{20,}"
     r"|sk-[A-Za-z0-9_-]{32,}|AIza[\w-]{35}|SG\.[\w-]{22}\.[\w-]{43}|wfk_[0-9a-f]{8}_[\w-]{43}|pul-[0-9a-f]{40})\b"
@@ -164,13 +167,15 @@ def _shown(text: str, planted: bool) -> Iterator[tuple[int, str]]:
     if planted:
         return
     for number, line in enumerate(text.splitlines(), start=1):
-        if any(_is_random(password) for _, _, password, _ in url_logins(line)):
+        if any(is_random(password) for _, _, password, _ in url_logins(line)):
             yield number, "a URL with a password"
-        elif any(_is_random(value) for _, value in assignments(line)):
+        elif any(
+            is_random(value) for value in [*(value for _, value in assignments(line)), *MADE_SECRET.findall(line)]
+        ):
             yield number, "a secret"
 
 
-def _is_random(value: str) -> bool:
+def is_random(value: str) -> bool:
     """Whether a text is too random for a name, a path or a sample: letters and digits mixed, without words."""
     plain = re.fullmatch(r"[A-Za-z0-9+/=_~.-]{20,}", value)
     mixed = re.search(r"[0-9]", value) and re.search(r"[A-Za-z]", value)

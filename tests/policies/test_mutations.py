@@ -20,6 +20,7 @@ SAMPLE = random.Random(20261122).sample(MUTATIONS, min(6, len(MUTATIONS)))  # no
 OF_FILES = {rule.name for rule in all_rules() if rule.on is Project}
 """Rules about the project's files, the reports and the history: the engine sees resources only."""
 DEPLOYED = [each for each in MUTATIONS if each.check not in OF_FILES]
+OF_GRAFANA = {rule.name for rule in all_rules() if rule.parts == {"grafana"}}
 PREVIEWED = [each for each in DEPLOYED if each.stack == "dev"][:2]
 """Seen by the engine in a test of every change; all of DEPLOYED are in the ring `policies`."""
 
@@ -88,6 +89,8 @@ def preview_fails(mutation: Mutation, tree: GoodTree, states: Path) -> None:
     with mutated(mutation, tree):
         done = previewed(tree, mutation.stack, states / mutation.stack)
     told = done.stdout + done.stderr
+    if "Grafana is left out" in told and mutation.check in OF_GRAFANA:
+        pytest.skip("Grafana's image can't be had here, so that there is no Grafana whose fault could be seen")
     if mutation.check == "model":
         assert f"[{mutation.item}]" in told, told[-3000:]
     else:

@@ -72,9 +72,10 @@ def test_a_salt_or_a_wrapped_key_decrypts(tmp_path: Path, line: str) -> None:
         f"x = 1\n{KEY}",
         "x = 1\nTOKEN = 'ghp_" + "a1" * 18 + "'",
         f"x = 1\npassword: {secrets.token_hex(32)}",
+        f"x = 1\nself.jwt = pulumi.Output.secret('{secrets.token_hex(32)}')",
         f"x = 1\nurl = 'postgresql://me:{secrets.token_hex(16)}@db/x'",
     ],
-    ids=["key", "token", "assignment", "url"],
+    ids=["key", "token", "assignment", "call", "url"],
 )
 def test_a_secret_in_a_tracked_file_is_told_with_its_line(tmp_path: Path, text: str) -> None:
     project = tree(tmp_path, some__file_dot_py=text)

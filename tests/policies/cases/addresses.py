@@ -58,6 +58,8 @@ CASES = [
     Case("programs_go_to_the_server_of_their_stack", _url("api", "@postgres:", "@elsewhere:"), path="api"),
     Case("programs_go_to_the_server_of_their_stack", _url("relay", "@postgres:", "@server2:"), environment="dev"),
     Case("programs_go_to_the_server_of_their_stack", _url("api", ":5432", ":5433"), why="port"),
+    Case("programs_go_to_the_server_of_their_stack", _url("api", "@postgres:", "@postgres-replicas:"), why="standbys"),
+    Case("programs_go_to_the_server_of_their_stack", _url("api", "@postgres:", "@postgres-nodes:"), why="any member"),
     Case("programs_go_to_the_server_of_their_stack", HIDDEN_URL, "not evaluated"),
     Case("programs_use_the_database_that_is_made", _url("api", "/workflow_prod", "/workflow_other")),
     Case("programs_use_the_database_that_is_made", _url("api", "/workflow_db", "/workflow_other"), environment="dev"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import compileall
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,15 @@ from ops.home import PROJECT_DIR
 from ops.rings import RINGS
 from policies.rules.project_builds import COMMIT
 from policies.rules.project_migrations import FOLDER as MIGRATIONS
+from policies.sources.fingerprints import FOLDER, fingerprint_key
+from policies.view.fingerprints import Fingerprints
 from policies.view.project import Project
 from policies.view.reports import digest_of
+
+PASSPHRASE = "of-a-test"
+"""What the states of the copies are encrypted with."""
+KEY_OF_ANOTHER_STACK = "Kq7vX2mTz9RbW4sLpY8hNc3dJf6gQaVe5uBk1nHrZw0tDxMy"
+"""Long and random, and written down as the key of another stack on the copy's machine."""
 
 TIME = "2026-01-02T03:04:05+00:00"
 COPIED = ("stacks", "infra", "policies", "checklist", "ops", "images", "service", "airgap", "docs", "requirements")
@@ -52,10 +61,20 @@ def good_tree(folder: Path) -> Iterator[GoodTree]:
         tree.reports.mkdir(parents=True, mode=0o700)
         for kind, document in _reports(Project(tree.root, "prod", tree.reports)).items():
             (tree.reports / f"{kind}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        _another_stack(tree.home)
         yield tree
     finally:
         (tree.root / ".venv").unlink(missing_ok=True)
         shutil.rmtree(tree.root)
+
+
+def _another_stack(home: Path) -> None:
+    """The fingerprints that the deployment of one left behind."""
+    key = fingerprint_key(PASSPHRASE)
+    folder = home / FOLDER
+    folder.mkdir(mode=0o700)
+    found = [Fingerprints(key, {}).of(KEY_OF_ANOTHER_STACK)]
+    (folder / "another.json").write_text(json.dumps({"fingerprints": found}), encoding="utf-8")
 
 
 def _copy(root: Path) -> None:
@@ -69,12 +88,17 @@ def _copy(root: Path) -> None:
 
 
 def _release(root: Path) -> None:
-    """What a person does before a release: the date of the version, a commit, its tag."""
+    """What a person does before a release: the date of the version, a look at the contacts, a commit, its tag."""
     project = Project(root, "prod")
     notes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     (root / "CHANGELOG.md").write_text(
         notes.replace(f"## {project.version} - not released yet\n", f"## {project.version} - {TIME[:10]}\n"),
         encoding="utf-8",
+    )
+    production = root / "Pulumi.prod.yaml"
+    looked_at = f'reviewed: "{datetime.now(UTC).date()}"'
+    production.write_text(
+        re.sub(r'reviewed: "[0-9-]+"', looked_at, production.read_text(encoding="utf-8")), encoding="utf-8"
     )
     git(root, "init", "--quiet", "--initial-branch=main")
     (root / ".git/info/exclude").write_text(".venv\n", encoding="utf-8")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from policies.pack import TOGETHER
-from tests.policies.mutations.good_tree import GoodTree, git
+from tests.policies.mutations.good_tree import PASSPHRASE, GoodTree, git
 
-SECONDS = 300
+SECONDS = 600
 _POLICY = re.compile(r"^\s+- \[(?:mandatory|advisory)\](?: \[[^\]]*\])*\s+([a-z0-9-]+)\s", re.MULTILINE)
 REPORTS = "reports/"
 """What the path of a file begins with that is no file of the project but a report about it."""
@@ -96,7 +96,7 @@ def judged(tree: GoodTree, stack: str, *, as_released: bool = False) -> dict[str
 
 def previewed(tree: GoodTree, stack: str, state: Path) -> subprocess.CompletedProcess[str]:
     """A real preview of a copy under the pack, with a state of its own."""
-    environ = {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "of-a-test"}
+    environ = {"PULUMI_BACKEND_URL": f"file://{state}"}
     if not state.exists():
         state.mkdir()
         description = (tree.root / f"Pulumi.{stack}.yaml").read_bytes()
@@ -129,10 +129,14 @@ def run(
     return subprocess.run(
         command,
         cwd=tree.root,
-        env={**os.environ, "PYTHONPATH": str(tree.root), "WORKFLOW_HOME": str(tree.home), **(environ or {})},
+        env={**os.environ, **_of_the_copy(tree), **(environ or {})},
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+def _of_the_copy(tree: GoodTree) -> dict[str, str]:
+    return {"PYTHONPATH": str(tree.root), "WORKFLOW_HOME": str(tree.home), "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE}

@@ -15,8 +15,8 @@ MUTATIONS = [
         "unneeded-ports-closed",
         "prod",
         "infra/components/kafka_cluster.py",
-        "        ports=[\n            Port(CLIENT_PORT, peers=PROGRAMS),\n",
-        '        exposure="LoadBalancer",\n        ports=[\n            Port(CLIENT_PORT, 443, PROGRAMS, service=443),\n',
+        "ports=[\n            Port(CLIENT_PORT, peers=PROGRAMS),",
+        'exposure="LoadBalancer",\n        ports=[\n            Port(CLIENT_PORT, 443, PROGRAMS, 443),',
         "no_public_way_leads_to_a_data_service",
     ),
     # Each administrative program of the platform keeps data as well.

@@ -1,12 +1,10 @@
 """Where secrets stand, and the key that signs tokens."""
 
+from tests.policies.mutations.good_tree import KEY_OF_ANOTHER_STACK
 from tests.policies.mutations.harness import Mutation
 
 ISSUED = "wfk_" + "0a1b2c3d_" + "Zx9" * 14 + "Q"
 """Has the form of a key of our API; put together, so that no scan takes this file for a leak."""
-
-KEY_OF_BOTH = "Kq7vX2mTz9RbW4sLpY8hNc3dJf6gQaVe5uBk1nHrZw0tDxMy"
-"""Long and random, but in the program, and so the same in every stack."""
 
 MUTATIONS = [
     Mutation(
@@ -52,7 +50,7 @@ MUTATIONS = [
         "previous = parts.secrets.jwt_previous",
         'previous = pulumi.Output.secret("Kq7vX2mTz9RbW4sLpY8hNc3dJf6gQa")',
         "the_signing_key_is_long_enough",
-        frozenset({"config-values-validated"}),
+        frozenset({"config-values-validated", "secrets-not-in-vcs"}),
     ),
     Mutation(
         "jwt-secret-random",
@@ -67,7 +65,9 @@ MUTATIONS = [
         "dev",
         "infra/stack_secrets.py",
         'self.jwt = self._secret("jwtSecret")',
-        f'self.jwt = pulumi.Output.secret("{KEY_OF_BOTH}")',
+        f'self.jwt = pulumi.Output.secret("{KEY_OF_ANOTHER_STACK}")',
         "the_signing_key_is_of_this_stack_alone",
+        # Of every secret, and so of this one too, it is asked that it opens one stack only, and is in no file.
+        consequences=frozenset({"password-policy", "secrets-not-in-vcs"}),
     ),
 ]

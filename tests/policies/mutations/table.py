@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from itertools import takewhile
 
@@ -9,7 +10,7 @@ from checklist.catalogue import load
 from policies.engine.profiles import load_profiles
 from policies.engine.rule import all_rules
 from policies.reference import render
-from policies.rules.secrets_project import ISSUED_TOKENS
+from policies.rules.secrets_project import ISSUED_TOKENS, is_random
 from tests.policies.mutations import all_mutations
 from tests.policies.mutations.harness import Mutation
 
@@ -71,6 +72,7 @@ def _alike(one: list[str], other: list[str]) -> int:
 def _code(text: str) -> str:
     """As code in a table's cell; a token of somebody's stays out of the page, however made up it is."""
     text = ISSUED_TOKENS.sub("(a token)", text)
+    text = re.sub(r"[A-Za-z0-9+/=_~-]{20,}", lambda word: "(a key)" if is_random(word[0]) else word[0], text)
     fence = "``" if "`" in text else "`"
     return f"{fence}{text.replace('|', chr(92) + '|')}{fence}"
 

@@ -6,6 +6,7 @@ For whoever writes one; the tests ask the same. Exit code 1 unless each is caugh
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,7 +47,7 @@ def main(names: list[str]) -> int:
         for mutation in chosen:
             try:
                 wrong = what_is_wrong(mutation, tree)
-            except AssertionError as error:
+            except (AssertionError, subprocess.TimeoutExpired) as error:
                 wrong = str(error)
             failed += bool(wrong)
             sys.stdout.write(f"{'✗' if wrong else '✓'} {mutation.id}  {wrong}\n")
