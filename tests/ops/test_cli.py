@@ -153,7 +153,7 @@ def test_an_operators_error_is_always_one_line() -> None:
 
 
 def test_long_rings_are_run_only_when_named() -> None:
-    assert [ring.name for ring in find([])] == ["lint", "unit", "airgap", "images", "service", "stack"]
+    assert [ring.name for ring in find([])] == ["lint", "unit", "airgap", "images", "service", "stack", "cluster"]
     assert [ring.name for ring in find(["faults", "lint"])] == ["lint", "faults"]
 
 
