@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.home import PROJECT_DIR
+from ops import cluster as cluster_commands
+from ops.console import Progress
+from ops.home import PROJECT_DIR, Home
 from policies.engine.rule import all_rules
 from policies.view.project import Project
 from tests.policies.mutations import all_mutations
@@ -65,7 +67,19 @@ def test_the_good_dev_stack_previews_under_the_pack(tree: GoodTree, states: Path
     assert "workflow-platform@v" in done.stdout, "the pack was not run"
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One that a preview of prod can ask; taken down again if it did not run before."""
+    home = Home.of().make()
+    started_here = not cluster_commands.status(home)["running"]
+    cluster_commands.up(home, Progress())
+    yield
+    if started_here:
+        cluster_commands.down(home, Progress(), purge=False)
+
+
 @pytest.mark.ring("policies")
+@pytest.mark.usefixtures("cluster")
 def test_the_good_prod_stack_previews_under_the_pack(tree: GoodTree, states: Path) -> None:
     done = previewed(tree, "prod", states / "prod")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -79,6 +93,7 @@ def test_a_preview_of_the_sample_fails_with_its_name(mutation: Mutation, tree: G
 
 
 @pytest.mark.ring("policies")
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("mutation", DEPLOYED, ids=[each.id for each in DEPLOYED])
 def test_a_preview_of_a_mutation_fails_with_its_name(mutation: Mutation, tree: GoodTree, states: Path) -> None:
     preview_fails(mutation, tree, states)
