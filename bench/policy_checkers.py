@@ -223,14 +223,14 @@ def compare(tools: dict[str, Tool], scratch: Path, told: Callable[[str], None]) 
 def table(result: dict[str, Any]) -> str:
     """As Markdown."""
     names = list(result["found"])
-    lines = [f"| planted fault | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    lines = [f"| broken in the manifests | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     family = ""
     for fault in result["faults"]:
         if fault["family"] != family:
             family = fault["family"]
             lines.append(f"| **{family}** |{' |' * len(names)}")
         marks = ["found" if fault["found"][name] else "-" for name in names]
-        lines.append(f"| not: {fault['name'].replace('_', ' ')} | {' | '.join(marks)} |")
+        lines.append(f"| {fault['name'].replace('_', ' ')} | {' | '.join(marks)} |")
     count = len(result["faults"])
     lines.append(f"| **found of {count}** | {' | '.join(str(result['found'][name]) for name in names)} |")
     unchanged = [str(result["findingsOfTheUnchanged"][name]) for name in names]

@@ -76,6 +76,10 @@ class Analyzer(sdk._PolicyAnalyzerServicer):
             self._tell(response, apply_to_one(self.waivers, found, self.profiles), "")
         return response
 
+    def Remediate(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Nothing, without reading the resource: the pack judges and changes nothing."""
+        return proto.RemediateResponse()
+
     def AnalyzeStack(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """The whole deployment, after all its resources were seen."""
         taken: list[Any] = []

@@ -11,22 +11,11 @@ from urllib.parse import quote
 from airgap.provider.operation import Operation, ResourceError
 
 from .client import ApiError, Client
+from .kinds import CLUSTER_SCOPED
 from .objects import Type, name_of, namespace_of, type_of
 
 _LOOK_SECONDS = 0.3
 _NEW_KIND_SECONDS = 15.0
-
-_CLUSTER_SCOPED = frozenset(
-    {
-        "APIService", "CSIDriver", "CSINode", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
-        "ClusterTrustBundle", "CustomResourceDefinition", "DeviceClass", "FlowSchema", "IPAddress", "IngressClass",
-        "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Namespace",
-        "Node", "PersistentVolume", "PriorityClass", "PriorityLevelConfiguration", "ResourceSlice", "RuntimeClass",
-        "ServiceCIDR", "StorageClass", "StorageVersionMigration", "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
-        "VolumeAttributesClass",
-    }
-)  # fmt: skip
 
 
 class UnknownKindError(ResourceError):
@@ -109,4 +98,4 @@ class Discovery:
 
 def usually_namespaced(wanted: Type) -> bool:
     """Whether objects of a kind live in namespaces, as far as that is known without a cluster."""
-    return wanted.kind not in _CLUSTER_SCOPED
+    return wanted.kind not in CLUSTER_SCOPED

@@ -35,6 +35,7 @@ def judge(
     chosen = environment or profiles.environment_of(deployment.stack)
     result = Judgement(deployment.stack, chosen)
     seen: dict[str, bool] = {}
+    unasked: set[str] = set()
     for rule in rules:
         demand = profiles.demand(rule.item)
         if rule.environments and not rule.environments & ASKED_OF[chosen]:
@@ -44,6 +45,8 @@ def judge(
             continue
         evaluation = _Evaluation(rule, profiles, chosen)
         evaluation.run(deployment, project)
+        if evaluation.passes_over or (rule.on is Project and project is None):
+            unasked.add(rule.item)
         result.findings += evaluation.findings
         seen[rule.item] = seen.get(rule.item, False) or evaluation.saw_something
         result.passed[rule.item] = result.passed.get(rule.item, 0) + evaluation.passed
@@ -52,7 +55,7 @@ def judge(
     result.not_applicable = {item: why for item, why in result.not_applicable.items() if not seen[item]}
     failed = result.items()
     result.passed = {item: count for item, count in result.passed.items() if seen[item] and item not in failed}
-    result.findings = apply(waivers, result.findings, profiles.demands, today, deployment.stack)
+    result.findings = apply(waivers, result.findings, profiles.demands, today, deployment.stack, unasked)
     return result
 
 

@@ -80,10 +80,13 @@ def apply(
     demands: Mapping[str, Demand],
     today: date | None = None,
     stack: str = "",
+    unasked: Collection[str] = (),
 ) -> list[Finding]:
     """The findings with those let pass marked, then one for each waiver that is expired, unused or not allowed.
 
     `today` is the day in UTC when it is not given. Waivers for other stacks than `stack` are passed over.
+    `unasked` are the items of which some rule could not be asked here, for want of the project's files or of reports:
+    that their waivers cover nothing can't be said.
     """
     result = list(findings)
     when = today or datetime.now(UTC).date()
@@ -96,6 +99,8 @@ def apply(
             result.append(_about(waiver, "lets pass what can't be waived", "remove it and mend what it covers"))
         elif waiver.expired(when):
             result.append(_about(waiver, "has expired", "mend what it covers, or decide anew and give a later date"))
+        elif not covered and waiver.item in unasked:
+            continue
         elif not covered:
             result.append(_about(waiver, "covers nothing that was found", "remove it"))
         else:

@@ -104,8 +104,9 @@ def prometheus_hands_alerts_on(part: PlatformPart) -> Iterator[Fault]:
 
 
 @rule(
-    URLS, on=Platform, wanted="addresses of the API, its docs, Grafana and Prometheus", mend="the output `entryPoints`"
-)
+    URLS, on=Platform, wanted="addresses of the API, its docs, Grafana and Prometheus", mend="the output `entryPoints`",
+    where=lambda platform: platform.snapshot.of_a_program,
+)  # fmt: skip
 def people_are_told_where_everything_is(platform: Platform) -> Iterator[Fault]:
     """In an emergency nobody wants to guess host names and ports."""
     outputs = platform.snapshot.outputs

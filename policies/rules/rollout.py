@@ -19,13 +19,18 @@ SKIP = "pulumi.com/skipAwait"
 LIMIT = "pulumi.com/timeoutSeconds"
 
 
+def _is_of_a_program(platform: Platform) -> bool:
+    return platform.snapshot.of_a_program
+
+
 def _applications(platform: Platform) -> Iterator[PlatformPart]:
     for name, part in platform.parts.items():
         if name in ("api", "relay", "migrations") or name.partition("-")[0] == "executor":
             yield part
 
 
-@rule(FIRST, on=Platform, wanted="a dependency of the program on both", mend="depends_on, or `needs` of its workload")
+@rule(FIRST, on=Platform, wanted="a dependency of the program on both", mend="depends_on, or `needs` of its workload",
+      where=_is_of_a_program)  # fmt: skip
 def applications_come_after_their_stores(platform: Platform) -> Iterator[Fault]:
     """A program that starts before its database fails, and fails the deployment with it, or worse: half works."""
     for part in _applications(platform):
@@ -36,7 +41,7 @@ def applications_come_after_their_stores(platform: Platform) -> Iterator[Fault]:
 
 
 @rule(FIRST, on=Platform, wanted="no dependency of Prometheus on the applications",
-      mend="infra/program.py")  # fmt: skip
+      mend="infra/program.py", where=_is_of_a_program)  # fmt: skip
 def monitoring_does_not_wait_for_what_it_watches(platform: Platform) -> Iterator[Fault]:
     """Monitoring that comes up only after the applications is missing just when their start goes wrong."""
     prometheus = platform.parts.get("prometheus")
@@ -89,7 +94,8 @@ def _runners(platform: Platform) -> Iterator[PlatformPart]:
     yield from (part for part in _applications(platform) if part.name != "migrations")
 
 
-@rule(MIGRATIONS, on=Platform, wanted="a dependency on the migrations", mend="infra/components/service.py")
+@rule(MIGRATIONS, on=Platform, wanted="a dependency on the migrations", mend="infra/components/service.py",
+      where=_is_of_a_program)  # fmt: skip
 def applications_start_after_the_migrations(platform: Platform) -> Iterator[Fault]:
     """A program meets a schema that it does not know when it starts before the migrations have ended well."""
     migrations = platform.parts.get("migrations")

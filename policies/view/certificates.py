@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from typing import TYPE_CHECKING
 
 from policies.view.parts import PlatformPart
 from policies.view.resources import Resource
 from policies.view.tokens import DYNAMIC
 from policies.view.values import Value
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Certificate:
 
 def certificate_of(file: Value) -> Certificate | None:
     """None when the text is no certificate. Raises NotKnownError."""
+    # Loaded where it is needed: that takes longer than all rules of TLS, and previews mostly know no certificate yet.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
     try:
         found = x509.load_pem_x509_certificate((file.text() or "").encode())
     except ValueError:
@@ -50,6 +55,8 @@ def certificate_of(file: Value) -> Certificate | None:
 
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:
+    from cryptography import x509
+
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

@@ -12,6 +12,8 @@ from policies.view.values import ABSENT, NotKnownError, Value
 
 PART_LABEL = "workflow.part"
 """By this label the parts of our own platform are known."""
+STACK_LABEL = "workflow.stack"
+"""Of which of our stacks something is."""
 
 _DOCKER = {CONTAINER: "Container", NETWORK: "Network", VOLUME: "Volume", REMOTE_IMAGE: "RemoteImage"}
 
@@ -69,6 +71,9 @@ class Resource:
 
 class Snapshot:
     """All resources of one deployment."""
+
+    of_a_program = True
+    """Whether it tells in which order things are made, and outputs: bare manifests have neither."""
 
     def __init__(self, stack: str, resources: Iterable[Resource], outputs: Any = ABSENT) -> None:
         self.stack = stack

@@ -67,6 +67,22 @@ def test_our_own_manifests_have_every_object_that_the_program_registers() -> Non
     assert len(manifests_of(production)) == len(objects)
 
 
+def test_our_own_manifests_are_judged_as_their_stack_and_not_by_what_manifests_cannot_tell(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump_all(manifests_of(recorded("prod"))))
+    deployment = read_manifests(tmp_path)
+    assert deployment.stack == "prod"
+    judgement = judge(deployment, all_rules(), profiles())
+    # Whether another stack has the same key is known by fingerprints only.
+    assert {each.item for each in judgement.findings} == {"jwt-secret-unique-per-environment"}
+    assert {"infrastructure-first", "monitoring-urls-exported"} <= set(judgement.not_applicable)
+
+
+def test_manifests_name_the_namespace_of_the_provider() -> None:
+    spaces = {each["kind"]: each["metadata"].get("namespace") for each in manifests_of(recorded("prod"))}
+    assert spaces["StatefulSet"] == "workflow-prod"
+    assert spaces["Namespace"] is None
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [("a: [", "not YAML"), ("- 1", "is no object"), ("kind: Pod", "no `apiVersion`"), ("", "has no manifests")],

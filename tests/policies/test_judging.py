@@ -163,6 +163,11 @@ def test_a_waiver_for_another_stack_is_passed_over() -> None:
     assert found.blocked
 
 
+def test_a_waiver_is_not_called_needless_where_its_rule_could_not_be_asked() -> None:
+    of_files = toy(broken, on=Project)
+    assert judged(rule=of_files, waivers=[waiver()]).findings == []
+
+
 def test_a_rehearsal_is_judged_as_production_where_nothing_else_is_said() -> None:
     asked = toy(privileged, environments=frozenset({"prod"}))
     found = judged(container("a", privileged=True), rule=asked, environment="rehearsal")
