@@ -8,7 +8,10 @@ import pytest
 
 from ops import cluster as cluster_commands
 from ops.console import Progress
+from ops.context import Context
 from ops.home import PROJECT_DIR, Home
+from ops.records import CommandLog
+from ops.release_tools import ClusterTools
 from policies.engine.rule import all_rules
 from policies.view.project import Project
 from tests.policies.mutations import all_mutations
@@ -22,7 +25,7 @@ SAMPLE = random.Random(20261122).sample(MUTATIONS, min(6, len(MUTATIONS)))  # no
 OF_FILES = {rule.name for rule in all_rules() if rule.on is Project}
 """Rules about the project's files, the reports and the history: the engine sees resources only."""
 DEPLOYED = [each for each in MUTATIONS if each.check not in OF_FILES]
-OF_GRAFANA = {rule.name for rule in all_rules() if rule.parts == {"grafana"}}
+OF_GRAFANA = {rule.name for rule in all_rules() if rule.parts == {"grafana"} or rule.name.startswith("grafana_")}
 PREVIEWED = [each for each in DEPLOYED if each.stack == "dev"][:2]
 """Seen by the engine in a test of every change; all of DEPLOYED are in the ring `policies`."""
 
@@ -69,10 +72,11 @@ def test_the_good_dev_stack_previews_under_the_pack(tree: GoodTree, states: Path
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """One that a preview of prod can ask; taken down again if it did not run before."""
+    """One that a preview of prod can ask, with this tree's images; taken down again if it did not run before."""
     home = Home.of().make()
     started_here = not cluster_commands.status(home)["running"]
     cluster_commands.up(home, Progress())
+    ClusterTools(Context(home, CommandLog(home.logs, "push")), "prod").images()
     yield
     if started_here:
         cluster_commands.down(home, Progress(), purge=False)

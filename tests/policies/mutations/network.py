@@ -25,7 +25,7 @@ MUTATIONS = [
         "prod",
         "infra/components/monitoring.py",
         'ports=[Port(PROMETHEUS_PORT, settings.published_port, peers=["grafana"] if shown else [])],',
-        'ports=[Port(PROMETHEUS_PORT, 443, ["grafana"], service=443)], exposure="LoadBalancer",',
+        'ports=[Port(PROMETHEUS_PORT, 443, ["grafana"] if shown else [], service=443)], exposure="LoadBalancer",',
         "no_public_way_leads_to_an_administrative_program",
         consequences=frozenset({"unneeded-ports-closed"}),
     ),
