@@ -26,7 +26,11 @@ from service.platform.middleware.trusted_hosts import TrustedHostsMiddleware
 from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
 from service.platform.wakeup import OutboxWakeup
+from service.runs import execute
 from service.runs import routes as runs
+from service.runs.acceptor import Acceptor
+from service.runs.backlog import Backlog
+from service.runs.idempotency import REPEATED
 from service.state import ServiceState
 from service.workflows import routes as workflows
 
@@ -40,9 +44,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine = create_engine(settings, application="workflow-api", processes=settings.api_workers)
     wakeup = OutboxWakeup(engine)
     wakeup.start()
-    app.state.service = ServiceState(
-        settings, engine, wakeup, Passwords(), failover.Patience(failover.PATIENCE_SECONDS)
-    )
+    patience = failover.Patience(failover.PATIENCE_SECONDS)
+    acceptor = Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging)
+    acceptor.start()
+    backlog = Backlog(engine, settings.run_backlog_limit)
+    app.state.service = ServiceState(settings, engine, wakeup, Passwords(), patience, acceptor, backlog)
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:
         log.warning("Authentication is off because JWT_SECRET is not set: every caller may do everything")
@@ -50,6 +56,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await acceptor.stop()
+        await backlog.stop()
         await wakeup.stop()
         await engine.dispose()
         log.info("The API has stopped")
@@ -67,7 +75,7 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
         allow_credentials=settings.cors_allow_credentials,
         allow_methods=settings.cors_allow_methods,
         allow_headers=settings.cors_allow_headers,
-        expose_headers=[correlation.HEADER, "Location", "Retry-After"],
+        expose_headers=[correlation.HEADER, "Location", "Retry-After", REPEATED],
     )
     app.add_middleware(TrustedHostsMiddleware, hosts=settings.trusted_hosts)
     app.add_middleware(SecurityHeadersMiddleware)
@@ -93,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_layers(app, settings)
     app.include_router(health.router)
     app.include_router(docs.router)
-    for part in (auth, agents, workflows, runs, audit):
+    for part in (auth, agents, workflows, execute, runs, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

@@ -10,6 +10,8 @@ from service.auth.passwords import Passwords
 from service.platform.failover import Patience
 from service.platform.settings import Settings
 from service.platform.wakeup import OutboxWakeup
+from service.runs.acceptor import Acceptor
+from service.runs.backlog import Backlog
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class ServiceState:
     wakeup: OutboxWakeup
     passwords: Passwords
     patience: Patience
+    acceptor: Acceptor
+    backlog: Backlog
 
 
 async def _state(request: Request) -> ServiceState:

@@ -266,6 +266,7 @@ def api_env(stack: Stack) -> dict[str, str]:
         "CORS_ALLOW_HEADERS": ",".join(api.cors.headers),
         "DEFAULT_PAGE_SIZE": str(api.default_page_size),
         "MAX_PAGE_SIZE": str(api.max_page_size),
+        "RUN_BACKLOG_LIMIT": str(api.backlog_limit),
         "ENABLE_METRICS": _flag(api.enable_metrics),
         "ENABLE_AUDIT_LOGGING": _flag(api.enable_audit_logging),
         "RATE_LIMIT_REQUESTS": str(api.rate_limit.requests),

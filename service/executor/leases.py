@@ -14,6 +14,8 @@ SWEEP_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 3600.0
 _MESSAGE_DAYS = 14
 """How long a message is remembered; Kafka keeps messages for 7 days by default."""
+_KEY_DAYS = 30
+"""How long an Idempotency-Key is remembered; the API's description promises it."""
 
 log = get_logger(__name__)
 
@@ -97,6 +99,7 @@ class Sweeper:
                 if now >= next_forget:
                     next_forget = now + _FORGET_EVERY_SECONDS
                     await self._repository.forget_messages(older_than_days=_MESSAGE_DAYS)
+                    await self._repository.forget_idempotency_keys(older_than_days=_KEY_DAYS)
             except Exception as error:
                 if not is_transient(error):
                     raise

@@ -147,6 +147,10 @@ class RunRepository:
         """Drop the marks of messages that are too old to come again."""
         await self._execute(statements.FORGET_MESSAGES, days=older_than_days)
 
+    async def forget_idempotency_keys(self, *, older_than_days: int) -> None:
+        """Drop the keys of requests that are too old to be sent again."""
+        await self._execute(statements.FORGET_KEYS, days=older_than_days)
+
     @property
     def _actor(self) -> str:
         return f"executor:{self._owner}"

@@ -163,4 +163,5 @@ SELECT id FROM owner
 """
 )
 
+FORGET_KEYS = text("DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(days => CAST(:days AS int))")
 FORGET_MESSAGES = text("DELETE FROM inbox WHERE received_at < now() - make_interval(days => CAST(:days AS int))")

@@ -23,6 +23,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # It accepts runs and marks them for cancellation; everything else about a run is the executor's.
         "runs": ("SELECT", "INSERT", "UPDATE (cancel_requested_at)"),
         "run_steps": READ,
+        "idempotency_keys": APPEND,
         "outbox": ("INSERT", "SELECT (id)"),
         "audit_log": APPEND,
         # It tells which schema it works with.
@@ -38,6 +39,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "runs": ("SELECT", "UPDATE"),
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
         "inbox": ("SELECT", "INSERT", "DELETE"),
+        # It forgets those that are too old to be sent again; it knows them by their time only.
+        "idempotency_keys": ("SELECT (created_at)", "DELETE"),
         "audit_log": ("INSERT",),
     },
 }

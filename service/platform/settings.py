@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     default_page_size: int = Field(20, ge=1)
     max_page_size: int = Field(100, ge=1, le=10_000)
 
+    run_backlog_limit: int = Field(100_000, ge=0)
+
     enable_metrics: bool = True
     enable_audit_logging: bool = True
     rate_limit_requests: int = Field(100, ge=0)

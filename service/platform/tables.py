@@ -22,7 +22,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 RUN_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
@@ -157,8 +157,10 @@ runs = Table(
         "lease_expires_at",
         postgresql_where=text("status IN ('queued', 'running')"),
     ),
-    Index("ix_runs_workflow_id_created_at", "workflow_id", "created_at"),
-    Index("ix_runs_created_at", "created_at"),
+    # A list is read in the order of (created_at, id), from any row on: one index for each filter that comes first.
+    Index("ix_runs_created_at_id", "created_at", "id"),
+    Index("ix_runs_workflow_id_created_at_id", "workflow_id", "created_at", "id"),
+    Index("ix_runs_status_created_at_id", "status", "created_at", "id"),
 )
 
 run_steps = Table(
@@ -195,6 +197,19 @@ inbox = Table(
     Column("message_id", Text, nullable=False),
     _created("received_at"),
     PrimaryKeyConstraint("message_id"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("principal", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("workflow_version", Integer, nullable=False),
+    Column("run_ids", ARRAY(Uuid), nullable=False),
+    _created(),
+    PrimaryKeyConstraint("principal", "key"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
 audit_log = Table(

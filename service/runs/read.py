@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.platform.database import AnyRow
 from service.platform.tables import run_steps, runs, workflow_versions
-from service.runs.schemas import RunStatus, StepAnswer
+from service.runs.lists import Cursor, Filters, Sort
+from service.runs.schemas import StepAnswer
+
+MOST_COUNTED = 10_000
 
 _SUMMARY = (
     runs.c.id,
@@ -24,43 +27,78 @@ _SUMMARY = (
     runs.c.cancel_requested_at,
 )
 
+_STEP = func.jsonb_build_object(
+    "id", run_steps.c.step_id,
+    "status", run_steps.c.status,
+    "attempt", run_steps.c.attempt,
+    "output", run_steps.c.output,
+    "error", run_steps.c.error,
+    "started_at", run_steps.c.started_at,
+    "finished_at", run_steps.c.finished_at,
+)  # fmt: skip
+_FIND = (
+    select(
+        *_SUMMARY,
+        runs.c.input,
+        runs.c.output,
+        runs.c.error,
+        select(func.jsonb_agg(_STEP)).where(run_steps.c.run_id == runs.c.id).scalar_subquery().label("journal"),
+        # Not the whole definition, which may be long.
+        func.jsonb_path_query_array(workflow_versions.c.definition, literal_column("'$.steps[*].id'")).label(
+            "step_ids"
+        ),
+    )
+    .join_from(
+        runs,
+        workflow_versions,
+        and_(
+            workflow_versions.c.workflow_id == runs.c.workflow_id,
+            workflow_versions.c.version == runs.c.workflow_version,
+        ),
+    )
+    .where(runs.c.id == bindparam("run_id"))
+)
+
 
 async def page(
-    connection: AsyncConnection, *, workflow_id: UUID | None, status: RunStatus | None, limit: int, offset: int
-) -> tuple[Sequence[AnyRow], int]:
-    """One page of the runs that fit, newest first, and the number of all that fit."""
-    conditions = []
-    if workflow_id is not None:
-        conditions.append(runs.c.workflow_id == workflow_id)
-    if status is not None:
-        conditions.append(runs.c.status == status)
-    query = select(*_SUMMARY).where(*conditions).order_by(runs.c.created_at.desc(), runs.c.id.desc())
-    rows = (await connection.execute(query.limit(limit).offset(offset))).all()
-    count = select(func.count()).select_from(runs).where(*conditions)
-    return rows, int(await connection.scalar(count) or 0)
+    connection: AsyncConnection, filters: Filters, *, sort: Sort, after: Cursor | None, limit: int
+) -> Sequence[AnyRow]:
+    """The first runs that fit, or those after the cursor, in the order asked for."""
+    query = select(*_SUMMARY).where(*_conditions(filters)).limit(limit)
+    place = tuple_(runs.c.created_at, runs.c.id)
+    last = None if after is None else tuple_(literal(after.created_at), literal(after.id))
+    if sort == "created_at":
+        query = query.order_by(runs.c.created_at, runs.c.id)
+        query = query if last is None else query.where(place > last)
+    else:
+        query = query.order_by(runs.c.created_at.desc(), runs.c.id.desc())
+        query = query if last is None else query.where(place < last)
+    return (await connection.execute(query)).all()
+
+
+async def count(connection: AsyncConnection, filters: Filters) -> int:
+    """How many runs fit, but no more than MOST_COUNTED: who pages through a million does not need their number."""
+    some = select(literal(1)).select_from(runs).where(*_conditions(filters)).limit(MOST_COUNTED).subquery()
+    return int(await connection.scalar(select(func.count()).select_from(some)) or 0)
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    found = []
+    if filters.workflow_id is not None:
+        found.append(runs.c.workflow_id == filters.workflow_id)
+    if filters.status is not None:
+        found.append(runs.c.status == filters.status)
+    if filters.created_from is not None:
+        found.append(runs.c.created_at >= filters.created_from)
+    if filters.created_before is not None:
+        found.append(runs.c.created_at < filters.created_before)
+    return found
 
 
 async def find(connection: AsyncConnection, run_id: UUID) -> tuple[AnyRow, list[StepAnswer]] | None:
-    """A run with all steps of its version, also those not begun, or None."""
-    version = and_(
-        workflow_versions.c.workflow_id == runs.c.workflow_id, workflow_versions.c.version == runs.c.workflow_version
-    )
-    query = (
-        select(*_SUMMARY, runs.c.input, runs.c.output, runs.c.error, workflow_versions.c.definition)
-        .join_from(runs, workflow_versions, version)
-        .where(runs.c.id == run_id)
-    )
-    row = (await connection.execute(query)).one_or_none()
+    """A run with all steps of its version, also those not begun, or None. One statement."""
+    row = (await connection.execute(_FIND, {"run_id": run_id})).one_or_none()
     if row is None:
         return None
-    journal = select(
-        run_steps.c.step_id.label("id"),
-        run_steps.c.status,
-        run_steps.c.attempt,
-        run_steps.c.output,
-        run_steps.c.error,
-        run_steps.c.started_at,
-        run_steps.c.finished_at,
-    ).where(run_steps.c.run_id == run_id)
-    begun = {step.id: StepAnswer.model_validate(step) for step in await connection.execute(journal)}
-    return row, [begun.get(step["id"], StepAnswer(id=step["id"])) for step in row.definition["steps"]]
+    begun = {step["id"]: StepAnswer.model_validate(step) for step in row.journal or ()}
+    return row, [begun.get(step_id, StepAnswer(id=step_id)) for step_id in row.step_ids]

@@ -1,93 +1,63 @@
-"""Execute a workflow, follow its runs, cancel them."""
+"""Follow runs, cancel them."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Query, Request
+from pydantic import AwareDatetime
 
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
-from service.platform import metrics
 from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
-from service.platform.paging import Page, Paging
-from service.platform.problems import ProblemError, documented, not_found
+from service.platform.problems import FieldProblem, ProblemError, documented, invalid, not_found
 from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs import read
-from service.runs.accept import accept_run
 from service.runs.cancel import request_cancellation
-from service.runs.schemas import (
-    AcceptedRun,
-    CancelAnswer,
-    ExecuteRequest,
-    RunAnswer,
-    RunStatus,
-    RunSummary,
-    StepAnswer,
-)
+from service.runs.lists import Cursor, Filters, Sort
+from service.runs.schemas import CancelAnswer, RunAnswer, RunPage, RunStatus, RunSummary, StepAnswer
 from service.state import State
 
 router = GuardedRouter(tags=["runs"])
 log = get_logger(__name__)
 
 
-@router.post(
-    "/workflows/{workflow_id}/execute",
-    status_code=202,
-    dependencies=[requires(Role.OPERATOR)],
-    responses=documented(404),
-)
-async def execute_workflow(
-    workflow_id: UUID,
-    request: Request,
-    response: Response,
-    caller: Caller,
-    state: State,
-    body: ExecuteRequest | None = None,
-) -> AcceptedRun:
-    """Execute a workflow's current version. A 202 means that the run is stored durably and will be executed."""
-    bind_contextvars(workflow_id=str(workflow_id))
-    accepted = await accept_run(
-        state.engine,
-        state.patience,
-        workflow_id=workflow_id,
-        run_input=body.input if body else {},
-        topic=state.settings.kafka_execution_topic,
-        correlation_id=correlation_id() or "",
-        actor=Actor.of(request, caller),
-    )
-    if accepted is None:
-        raise not_found("workflow")
-    state.wakeup.wake()
-    metrics.RUNS_SUBMITTED.inc()
-    log.info("Run accepted", run_id=str(accepted.run_id))
-    response.headers["Location"] = f"{state.settings.api_prefix}/runs/{accepted.run_id}"
-    return AcceptedRun(
-        run_id=accepted.run_id,
-        status="queued",
-        workflow_id=accepted.workflow_id,
-        workflow_version=accepted.workflow_version,
-        created_at=accepted.created_at,
-    )
-
-
 @router.get("/runs", dependencies=[requires(Role.VIEWER)], responses=documented())
 async def list_runs(
-    paging: Paging,
     state: State,
     workflow_id: Annotated[UUID | None, Query(description="Only runs of this workflow")] = None,
     status: Annotated[RunStatus | None, Query(description="Only runs in this status")] = None,
-) -> Page[RunSummary]:
-    """List runs, newest first."""
+    created_from: Annotated[AwareDatetime | None, Query(description="Only runs accepted at this time or later")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="Only runs accepted before this time")] = None,
+    sort: Annotated[Sort, Query(description="`-created_at`: newest first; `created_at`: oldest first")] = "-created_at",
+    cursor: Annotated[str | None, Query(description="`next` of the page before, with the same filters")] = None,
+    size: Annotated[
+        int | None, Query(ge=1, description="Items a page: DEFAULT_PAGE_SIZE unless given, MAX_PAGE_SIZE at most")
+    ] = None,
+    count: Annotated[bool, Query(description="Whether to count all that fit")] = False,
+) -> RunPage:
+    """List runs, a page at a time. A page costs the same wherever in the list it is."""
+    limit = min(size or state.settings.default_page_size, state.settings.max_page_size)
+    chosen = Filters(workflow_id, status, created_from, created_before)
+    try:
+        after = None if cursor is None else Cursor.read(cursor, sort)
+    except ValueError as error:
+        raise invalid([FieldProblem(field="query.cursor", message=str(error))]) from None
     async with autocommit(state.engine) as connection:
-        rows, total = await read.page(
-            connection, workflow_id=workflow_id, status=status, limit=paging.size, offset=paging.offset
-        )
-    items = [RunSummary.model_validate(row) for row in rows]
-    return Page(items=items, total=total, page=paging.page, size=paging.size)
+        # One more than asked for tells whether there is a next page.
+        rows = await read.page(connection, chosen, sort=sort, after=after, limit=limit + 1)
+        total = await read.count(connection, chosen) if count else None
+    following = Cursor(sort, rows[limit - 1].created_at, rows[limit - 1].id).write() if len(rows) > limit else None
+    return RunPage(
+        items=[RunSummary.model_validate(row) for row in rows[:limit]],
+        size=limit,
+        next=following,
+        total=total,
+        total_is_exact=None if total is None else total < read.MOST_COUNTED,
+    )
 
 
 def _answer(row: AnyRow, steps: list[StepAnswer]) -> RunAnswer:

@@ -18,11 +18,30 @@ class ExecuteRequest(BaseModel):
     input: dict[str, Any] = Field(default_factory=dict, description="Read by steps as `input`")
 
 
+class BulkRequest(BaseModel):
+    """Many runs of one workflow: all are accepted, or none."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"runs": [{"input": {"name": "Ada"}}, {}]}]}
+    )
+
+    runs: list[ExecuteRequest] = Field(min_length=1, max_length=1000)
+
+
 class AcceptedRun(BaseModel):
     """A run that is stored and will be executed."""
 
     run_id: UUID
     status: RunStatus
+    workflow_id: UUID
+    workflow_version: int
+    created_at: datetime
+
+
+class AcceptedRuns(BaseModel):
+    """Runs that are stored and will be executed, in the order in which they were asked for."""
+
+    run_ids: list[UUID]
     workflow_id: UUID
     workflow_version: int
     created_at: datetime
@@ -52,6 +71,16 @@ class RunSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+
+
+class RunPage(BaseModel):
+    """One page of a list of runs."""
+
+    items: list[RunSummary]
+    size: int
+    next: str | None = Field(description="`cursor` of the next page; null on the last one")
+    total: int | None = Field(description="How many runs fit, where `count` was asked for: counted up to 10,000")
+    total_is_exact: bool | None = Field(description="False where there are more than were counted")
 
 
 class StepAnswer(BaseModel):

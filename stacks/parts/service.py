@@ -67,6 +67,7 @@ class Api(Part):
     rate_limit: RateLimit = RateLimit()
     default_page_size: Annotated[int, Field(ge=1, le=10000)] = 20
     max_page_size: Annotated[int, Field(ge=1, le=10000)] = 100
+    backlog_limit: Annotated[int, Field(ge=0)] = 100_000
     enable_metrics: bool = True
     enable_audit_logging: bool = True
     trusted_hosts: tuple[str, ...] = ("*",)

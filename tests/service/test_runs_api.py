@@ -168,17 +168,6 @@ async def test_a_run_keeps_the_version_that_it_was_accepted_with(client: httpx.A
     assert (await _execute(client, workflow_id)).json()["workflow_version"] == 2
 
 
-async def test_runs_are_listed_newest_first_and_by_status(client: httpx.AsyncClient, workflow_id: str) -> None:
-    made = [(await _execute(client, workflow_id)).json()["run_id"] for _ in range(3)]
-    page = (await client.get("/api/v1/runs?size=2")).json()
-    assert [run["id"] for run in page["items"]] == [made[2], made[1]]
-    assert page["total"] == 3
-    assert (await client.get("/api/v1/runs?status=completed")).json()["total"] == 0
-    assert (await client.get(f"/api/v1/runs?status=queued&workflow_id={workflow_id}")).json()["total"] == 3
-    assert (await client.get(f"/api/v1/runs?workflow_id={ABSENT}")).json()["total"] == 0
-    assert (await client.get("/api/v1/runs?status=lost")).status_code == 422
-
-
 async def test_a_cancelled_run_is_marked_and_the_executors_are_told_once(
     client: httpx.AsyncClient, workflow_id: str, engine: AsyncEngine, api_settings: Settings
 ) -> None:

@@ -50,6 +50,7 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     # Ours.
     "ENVIRONMENT": "development",
     "TRUSTED_HOSTS": ("*",),
+    "RUN_BACKLOG_LIMIT": 100_000,
     "BOOTSTRAP_ADMIN_USERNAME": "admin",
     "BOOTSTRAP_ADMIN_PASSWORD": None,
     "EXECUTOR_CONCURRENCY": 16,

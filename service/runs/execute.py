@@ -1,0 +1,129 @@
+"""Execute a workflow: one run, or many at once."""
+
+import json
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+
+from service.audit.record import Actor
+from service.auth.access import GuardedRouter, requires
+from service.auth.principal import Caller
+from service.auth.roles import Role
+from service.platform import metrics
+from service.platform.logging import bind_contextvars, get_logger
+from service.platform.middleware.correlation import correlation_id
+from service.platform.problems import FieldProblem, ProblemError, documented, invalid, not_found
+from service.runs.acceptor import TooManyWaitingError
+from service.runs.backlog import RETRY_SECONDS
+from service.runs.idempotency import REPEATED, IdempotencyKey, fingerprint
+from service.runs.insert import Accepted, KeyTakenError, NewRun, RunRequest
+from service.runs.schemas import AcceptedRun, AcceptedRuns, BulkRequest, ExecuteRequest
+from service.state import ServiceState, State
+
+router = GuardedRouter(tags=["runs"])
+log = get_logger(__name__)
+
+
+class Execution:
+    """What both routes share: who asks for runs of which workflow, and how they are taken."""
+
+    def __init__(self, request: Request, caller: Caller, state: State, workflow_id: UUID) -> None:
+        self._actor = Actor.of(request, caller)
+        self._state: ServiceState = state
+        self._workflow_id = workflow_id
+
+    async def accept(self, items: list[ExecuteRequest], asked: object, key: str | None) -> Accepted:
+        """Store a run for each item. Raises the problem to answer with."""
+        bind_contextvars(workflow_id=str(self._workflow_id))
+        if self._state.backlog.is_full(len(items)):
+            raise _busy("Too many runs wait to be executed.")
+        wanted = RunRequest(
+            workflow_id=self._workflow_id,
+            runs=tuple(NewRun(json.dumps(item.input)) for item in items),
+            actor=self._actor.subject,
+            address=self._actor.address,
+            correlation_id=correlation_id() or "",
+            key=key,
+            fingerprint=fingerprint(self._workflow_id, asked) if key else "",
+        )
+        try:
+            accepted = await self._state.acceptor.accept(wanted)
+        except TooManyWaitingError:
+            raise _busy("Too many requests wait to be stored.") from None
+        except KeyTakenError:
+            message = "was used for another request; take a new key, or send the same request"
+            raise invalid([FieldProblem(field="header.Idempotency-Key", message=message)]) from None
+        if accepted is None:
+            raise not_found("workflow")
+        if not accepted.repeated:
+            self._state.wakeup.wake()
+            metrics.RUNS_SUBMITTED.inc(len(items))
+        return accepted
+
+
+def _busy(detail: str) -> ProblemError:
+    return ProblemError(429, "backlog-full", detail, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+WorkflowExecution = Annotated[Execution, Depends(Execution)]
+
+
+@router.post(
+    "/workflows/{workflow_id}/execute",
+    status_code=202,
+    dependencies=[requires(Role.OPERATOR)],
+    responses=documented(404),
+)
+async def execute_workflow(
+    workflow_id: UUID,
+    execution: WorkflowExecution,
+    response: Response,
+    state: State,
+    key: IdempotencyKey = None,
+    body: ExecuteRequest | None = None,
+) -> AcceptedRun:
+    """Execute a workflow's current version. A 202 means that the run is stored durably and will be executed."""
+    item = body or ExecuteRequest()
+    accepted = await execution.accept([item], item.input, key)
+    run_id = accepted.run_ids[0]
+    log.info("Run accepted", run_id=str(run_id), repeated=accepted.repeated)
+    response.headers["Location"] = f"{state.settings.api_prefix}/runs/{run_id}"
+    _mark(response, accepted)
+    return AcceptedRun(
+        run_id=run_id,
+        status="queued",
+        workflow_id=workflow_id,
+        workflow_version=accepted.workflow_version,
+        created_at=accepted.created_at,
+    )
+
+
+@router.post(
+    "/workflows/{workflow_id}/execute-many",
+    status_code=202,
+    dependencies=[requires(Role.OPERATOR)],
+    responses=documented(404),
+)
+async def execute_workflow_many_times(
+    workflow_id: UUID,
+    execution: WorkflowExecution,
+    response: Response,
+    body: BulkRequest,
+    key: IdempotencyKey = None,
+) -> AcceptedRuns:
+    """Execute a workflow's current version up to 1,000 times: all runs are accepted, or none."""
+    accepted = await execution.accept([*body.runs], [item.input for item in body.runs], key)
+    log.info("Runs accepted", runs=len(accepted.run_ids), repeated=accepted.repeated)
+    _mark(response, accepted)
+    return AcceptedRuns(
+        run_ids=list(accepted.run_ids),
+        workflow_id=workflow_id,
+        workflow_version=accepted.workflow_version,
+        created_at=accepted.created_at,
+    )
+
+
+def _mark(response: Response, accepted: Accepted) -> None:
+    if accepted.repeated:
+        response.headers[REPEATED] = "true"
