@@ -46,7 +46,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wakeup.start()
     patience = failover.Patience(failover.PATIENCE_SECONDS)
     acceptor = Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging)
-    acceptor.start()
     backlog = Backlog(engine, settings.run_backlog_limit)
     app.state.service = ServiceState(settings, engine, wakeup, Passwords(), patience, acceptor, backlog)
     app.state.readiness = ReadinessChecks(settings, engine)

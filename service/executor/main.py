@@ -67,6 +67,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
         await active.drain(2.0)
         for agent in agents.values():
             await agent.close()
+        await repository.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await engine.dispose()

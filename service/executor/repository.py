@@ -4,6 +4,8 @@ Every write names the run and the lease token under which it was claimed, so tha
 over changes nothing any more. Each function is one statement: one round trip, atomic by itself, safe to repeat.
 """
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +21,11 @@ from service.executor import statements
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
 from service.executor.values import encode
+from service.platform.coalescer import Coalescer
 from service.platform.database import autocommit
+
+BATCH_RUNS = 128
+"""Runs whose journals or ends are written by one statement at most."""
 
 
 class LeaseLostError(RuntimeError):
@@ -41,8 +47,21 @@ class ClaimedRun:
     definition: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Journalled:
+    run: ClaimedRun
+    steps: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended(_Journalled):
+    status: str
+    output: str | None
+    error: str | None
+
+
 class RunRepository:
-    """Claims, journals and ends runs on behalf of one executor."""
+    """Claims, journals and ends runs on behalf of one executor; what many runs write at once is written together."""
 
     def __init__(
         self, engine: AsyncEngine, *, owner: str, lease_seconds: float, audit: bool, connections: int = 5
@@ -54,6 +73,8 @@ class RunRepository:
         # Queueing here is cheaper than the pool's overflow, whose connections are made anew each time, and does not
         # end in the pool's timeout when many runs write at once.
         self._connections = asyncio.Semaphore(connections)
+        self._journals = Coalescer[_Journalled, bool]("journal", self._journal_all, most=BATCH_RUNS, key=_run_of)
+        self._endings = Coalescer[_Ended, float]("finish", self._finish_all, most=BATCH_RUNS, key=_run_of)
 
     async def claim_received(self, requests: Sequence[ExecutionRequest]) -> list[ClaimedRun]:
         """Record the messages as received and claim those of their runs that are queued.
@@ -90,10 +111,17 @@ class RunRepository:
 
         Raises LeaseLostError, having written nothing.
         """
-        rows = await self._execute(statements.JOURNAL, run_id=run.id, token=run.token, steps=_encode_steps(steps))
-        if not rows:
-            raise LeaseLostError(f"run {run.id} was taken over or has ended")
-        return bool(rows[0].cancel_requested)
+        return await self._journals.write(_Journalled(run, _encode_steps(steps)))
+
+    async def _journal_all(self, journals: Sequence[_Journalled]) -> list[bool | Exception]:
+        rows = await self._execute(
+            statements.JOURNAL,
+            run_ids=[each.run.id for each in journals],
+            tokens=[each.run.token for each in journals],
+            steps=[each.steps for each in journals],
+        )
+        found = {row.id: bool(row.cancel_requested) for row in rows}
+        return [found.get(each.run.id, _lost(each.run)) for each in journals]
 
     async def finish(
         self,
@@ -108,20 +136,34 @@ class RunRepository:
 
         Returns the seconds since the run was accepted. Raises LeaseLostError, having written nothing.
         """
+        ending = _Ended(
+            run,
+            _encode_steps(steps),
+            status,
+            None if output is None else encode(output),
+            None if error is None else encode(error),
+        )
+        return await self._endings.write(ending)
+
+    async def _finish_all(self, endings: Sequence[_Ended]) -> list[float | Exception]:
         rows = await self._execute(
             statements.FINISH,
-            run_id=run.id,
-            token=run.token,
-            status=status,
-            output=None if output is None else encode(output),
-            error=None if error is None else encode(error),
-            steps=_encode_steps(steps),
+            run_ids=[each.run.id for each in endings],
+            tokens=[each.run.token for each in endings],
+            statuses=[each.status for each in endings],
+            outputs=[each.output for each in endings],
+            errors=[each.error for each in endings],
+            steps=[each.steps for each in endings],
             audit=self._audit,
             actor=self._actor,
         )
-        if not rows:
-            raise LeaseLostError(f"run {run.id} was taken over or has ended")
-        return float(rows[0].seconds)
+        found = {row.id: float(row.seconds) for row in rows}
+        return [found.get(each.run.id, _lost(each.run)) for each in endings]
+
+    async def close(self) -> None:
+        """Write what waits, for a bounded time."""
+        await self._journals.stop()
+        await self._endings.stop()
 
     async def release(self, run: ClaimedRun) -> None:
         """Give the run back unfinished, for any executor to go on with at once; not counted as an attempt."""
@@ -162,6 +204,14 @@ class RunRepository:
         async with self._connections, autocommit(self._engine) as connection:
             result = await connection.execute(statement, values)
             return result.all() if result.returns_rows else []
+
+
+def _run_of(journalled: _Journalled) -> UUID:
+    return journalled.run.id
+
+
+def _lost(run: ClaimedRun) -> LeaseLostError:
+    return LeaseLostError(f"run {run.id} was taken over or has ended")
 
 
 def _claimed(row: Row[Any]) -> ClaimedRun:

@@ -73,16 +73,16 @@ WITH due AS (
 
 READ_JOURNAL = text("SELECT step_id, status, attempt, output FROM run_steps WHERE run_id = CAST(:run_id AS uuid)")
 
-# Writes the steps of the run that "owner" holds. A completed step stays as it is: nothing is done twice.
+# Writes the steps of the runs that "owner" holds. A completed step stays as it is: nothing is done twice.
 _WRITE_STEPS = """
 written AS (
     INSERT INTO run_steps AS known
         (run_id, step_id, status, attempt, output, error, started_at, finished_at, lease_token)
     SELECT owner.id, step.step_id, step.status, step.attempt, step.output, step.error,
            now() - make_interval(secs => step.started_ago), now() - make_interval(secs => step.finished_ago),
-           CAST(:token AS bigint)
-    FROM owner
-    CROSS JOIN jsonb_to_recordset(CAST(:steps AS jsonb)) AS step
+           given.token
+    FROM owner JOIN given USING (id)
+    CROSS JOIN jsonb_to_recordset(CAST(given.steps AS jsonb)) AS step
         (step_id text, status text, attempt int, output jsonb, error jsonb, started_ago float8, finished_ago float8)
     ON CONFLICT (run_id, step_id) DO UPDATE SET
         status = EXCLUDED.status, attempt = EXCLUDED.attempt, output = EXCLUDED.output, error = EXCLUDED.error,
@@ -91,16 +91,28 @@ written AS (
     WHERE known.lease_token <= EXCLUDED.lease_token AND known.status <> 'completed'
 )"""
 
+# Locked in one order, so that two statements about some of the same runs wait for one another in one direction only.
+_HELD = """
+held AS (
+    SELECT runs.id, runs.cancel_requested_at FROM runs JOIN given USING (id)
+    WHERE runs.lease_token = given.token AND runs.status = 'running'
+    ORDER BY runs.id
+    FOR NO KEY UPDATE OF runs
+)"""
+
 JOURNAL = text(
     """
-WITH owner AS (
-    SELECT id, cancel_requested_at FROM runs
-    WHERE id = CAST(:run_id AS uuid) AND lease_token = CAST(:token AS bigint) AND status = 'running'
-    FOR NO KEY UPDATE
+WITH given AS (
+    SELECT id, token, steps FROM unnest(CAST(:run_ids AS uuid[]), CAST(:tokens AS bigint[]), CAST(:steps AS text[]))
+        AS given (id, token, steps)
+), """
+    + _HELD
+    + """, owner AS (
+    SELECT id, cancel_requested_at FROM held
 ), """
     + _WRITE_STEPS
     + """
-SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM owner
+SELECT id, cancel_requested_at IS NOT NULL AS cancel_requested FROM owner
 """
 )
 
@@ -116,21 +128,30 @@ audited AS (
 # The second half of the answer is for a repetition: the first try did it, but its answer was lost on the way.
 FINISH = text(
     """
-WITH owner AS (
+WITH given AS (
+    SELECT id, token, status, output, error, steps FROM unnest(
+        CAST(:run_ids AS uuid[]), CAST(:tokens AS bigint[]), CAST(:statuses AS text[]), CAST(:outputs AS text[]),
+        CAST(:errors AS text[]), CAST(:steps AS text[])
+    ) AS given (id, token, status, output, error, steps)
+), """
+    + _HELD
+    + """, owner AS (
     UPDATE runs SET
-        status = :status, output = CAST(:output AS jsonb), error = CAST(:error AS jsonb), finished_at = now(),
-        lease_owner = NULL, lease_expires_at = NULL
-    WHERE id = CAST(:run_id AS uuid) AND lease_token = CAST(:token AS bigint) AND status = 'running'
-    RETURNING id, status, workflow_id, correlation_id, requested_by, error, finished_at - created_at AS duration
+        status = given.status, output = CAST(given.output AS jsonb), error = CAST(given.error AS jsonb),
+        finished_at = now(), lease_owner = NULL, lease_expires_at = NULL
+    FROM held JOIN given USING (id)
+    WHERE runs.id = held.id
+    RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
+              runs.finished_at - runs.created_at AS duration
 ), """
     + _WRITE_STEPS
     + ","
     + _AUDIT
     + """
-SELECT EXTRACT(EPOCH FROM duration) AS seconds FROM owner
+SELECT id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 UNION ALL
-SELECT EXTRACT(EPOCH FROM finished_at - created_at) FROM runs
-WHERE id = CAST(:run_id AS uuid) AND lease_token = CAST(:token AS bigint) AND status = CAST(:status AS text)
+SELECT runs.id, EXTRACT(EPOCH FROM runs.finished_at - runs.created_at) FROM runs JOIN given USING (id)
+WHERE runs.lease_token = given.token AND runs.status = given.status
 """
 )
 
@@ -143,9 +164,13 @@ WHERE id = CAST(:run_id AS uuid) AND lease_token = CAST(:token AS bigint) AND st
 
 RENEW = text(
     """
+WITH given AS (
+    SELECT id, token FROM unnest(CAST(:run_ids AS uuid[]), CAST(:tokens AS bigint[])) AS given (id, token)
+), """
+    + _HELD
+    + """
 UPDATE runs SET lease_expires_at = now() + make_interval(secs => CAST(:lease AS float8))
-FROM unnest(CAST(:run_ids AS uuid[]), CAST(:tokens AS bigint[])) AS held (id, token)
-WHERE runs.id = held.id AND runs.lease_token = held.token AND runs.status = 'running'
+FROM held WHERE runs.id = held.id
 RETURNING runs.id, runs.cancel_requested_at IS NOT NULL AS cancel_requested
 """
 )

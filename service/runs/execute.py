@@ -8,13 +8,13 @@ from fastapi import Depends, Request, Response
 
 from service.audit.record import Actor
 from service.auth.access import GuardedRouter, requires
-from service.auth.principal import Caller
+from service.auth.principal import Caller, Principal
 from service.auth.roles import Role
 from service.platform import metrics
+from service.platform.coalescer import TooManyWaitingError
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
 from service.platform.problems import FieldProblem, ProblemError, documented, invalid, not_found
-from service.runs.acceptor import TooManyWaitingError
 from service.runs.backlog import RETRY_SECONDS
 from service.runs.idempotency import REPEATED, IdempotencyKey, fingerprint
 from service.runs.insert import Accepted, KeyTakenError, NewRun, RunRequest
@@ -28,9 +28,9 @@ log = get_logger(__name__)
 class Execution:
     """What both routes share: who asks for runs of which workflow, and how they are taken."""
 
-    def __init__(self, request: Request, caller: Caller, state: State, workflow_id: UUID) -> None:
+    def __init__(self, request: Request, caller: Principal, state: ServiceState, workflow_id: UUID) -> None:
         self._actor = Actor.of(request, caller)
-        self._state: ServiceState = state
+        self._state = state
         self._workflow_id = workflow_id
 
     async def accept(self, items: list[ExecuteRequest], asked: object, key: str | None) -> Accepted:
@@ -66,7 +66,12 @@ def _busy(detail: str) -> ProblemError:
     return ProblemError(429, "backlog-full", detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-WorkflowExecution = Annotated[Execution, Depends(Execution)]
+async def _execution(request: Request, caller: Caller, state: State, workflow_id: UUID) -> Execution:
+    # A class by itself would be made in a thread, which costs more than all of the request's checks.
+    return Execution(request, caller, state, workflow_id)
+
+
+WorkflowExecution = Annotated[Execution, Depends(_execution)]
 
 
 @router.post(

@@ -122,8 +122,9 @@ def _still_running(container: Container) -> None:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """A Postgres server whose data lie in memory."""
+def postgres(*, in_memory: bool = True) -> Iterator[PostgresServer]:
+    """A Postgres server; its data lie in memory, or on the disk in a volume that goes with it."""
+    data = "/var/lib/postgresql/data"
     password = secrets.token_urlsafe(24)
     with _container(
         "postgres",
@@ -133,7 +134,7 @@ def postgres() -> Iterator[PostgresServer]:
             "POSTGRES_PASSWORD_FILE": "/config/secrets/app",
         },
         ports={"5432/tcp": ("127.0.0.1", None)},
-        tmpfs={"/var/lib/postgresql/data": f"uid={_OWNER},gid={_OWNER},mode=0700"},
+        tmpfs={data: f"uid={_OWNER},gid={_OWNER},mode=0700"} if in_memory else {},
     ) as container:
         put_secret(container, "app", password)
         container.start()

@@ -1,0 +1,150 @@
+"""Writes that are asked for at the same time are made together, by one statement and one commit.
+
+Nothing is held back for others: a batch is begun as soon as a writer is free, with what has come until then. So a lone
+item costs what it costs alone, and under load the cost of a commit is shared.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+from service.platform.database import DatabaseUnavailableError, is_unavailable
+
+MOST_WAITING = 10_000
+"""Items beyond this find no place: they would wait for longer than anybody does."""
+
+WAIT_SECONDS = 30.0
+"""The longest that an item waits: for the batches before, for a database that changes, and for the commit."""
+
+_STOP_SECONDS = 5.0
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Write = Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]]
+"""Writes a batch, all of it or nothing; answers each item, in their order, or has an error of its own for it."""
+
+
+class TooManyWaitingError(RuntimeError):
+    """There is no place for another item."""
+
+
+class Coalescer(Generic[Item, Answer]):
+    """One process' way of making one kind of write; ``stop`` it at the end.
+
+    ``weight`` says how much of a batch, which holds ``most`` (a heavier item is a batch by itself), an item takes. Two
+    items with the same ``key`` are never in one batch, because the second has to see what the first has done.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        write: Write[Item, Answer],
+        *,
+        most: int,
+        writers: int = 2,
+        weight: Callable[[Item], int] = lambda _item: 1,
+        key: Callable[[Item], Hashable] = lambda _item: None,
+    ) -> None:
+        self._name = name
+        self._write = write
+        self._most = most
+        self._count = writers
+        self._weight = weight
+        self._key = key
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._busy = 0
+        self._writers: set[asyncio.Task[None]] = set()
+        self._asked: set[asyncio.Future[Answer]] = set()
+
+    async def stop(self) -> None:
+        """Write what waits, for a bounded time, and stop."""
+        if self._asked:
+            await asyncio.wait(self._asked, timeout=_STOP_SECONDS)
+        for task in self._writers:
+            task.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
+        for _, future in self._waiting:
+            _refuse(future, DatabaseUnavailableError("the service stops"))
+        self._waiting.clear()
+
+    async def write(self, item: Item) -> Answer:
+        """Have the item written; committed when this returns.
+
+        Raises TooManyWaitingError, DatabaseUnavailableError when it takes too long, or what the batch said of the item.
+        Who goes away before its batch is begun takes the item along; later nothing is undone.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            raise TooManyWaitingError
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked.add(future)
+        future.add_done_callback(self._asked.discard)
+        self._waiting.append((item, future))
+        if self._busy < self._count:
+            self._busy += 1
+            # In a context of its own: what it writes is of many callers.
+            writer = asyncio.create_task(self._write_all(), name=self._name, context=Context())
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await future
+        except TimeoutError as error:
+            raise DatabaseUnavailableError("it was not written in time") from error
+
+    async def _write_all(self) -> None:
+        try:
+            while batch := self._take():
+                await self._settle(batch)
+        finally:
+            self._busy -= 1
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        later: list[tuple[Item, asyncio.Future[Answer]]] = []
+        keys: set[Hashable] = set()
+        weight = 0
+        while self._waiting:
+            item, future = self._waiting[0]
+            if batch and weight + self._weight(item) > self._most:
+                break
+            self._waiting.popleft()
+            if future.done():
+                continue
+            key = self._key(item)
+            if key is not None and key in keys:
+                later.append((item, future))
+                continue
+            keys.add(key)
+            batch.append((item, future))
+            weight += self._weight(item)
+        self._waiting.extendleft(reversed(later))
+        return batch
+
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._write([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                _refuse(future, DatabaseUnavailableError("the service stopped while it was written"))
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever asked gets it
+            if len(batch) == 1 or is_unavailable(error):
+                for _, future in batch:
+                    _refuse(future, error)
+                return
+            # One item that can't be written must not take its neighbours along.
+            for each in batch:
+                await self._settle([each])
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Exception):
+                _refuse(future, answer)
+            elif not future.done():
+                future.set_result(answer)
+
+
+def _refuse(future: "asyncio.Future[Answer]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
