@@ -27,6 +27,7 @@ from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
 from service.platform.wakeup import OutboxWakeup
 from service.runs import routes as runs
+from service.schedules import routes as schedules
 from service.state import ServiceState
 from service.workflows import routes as workflows
 
@@ -93,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_layers(app, settings)
     app.include_router(health.router)
     app.include_router(docs.router)
-    for part in (auth, agents, workflows, runs, audit):
+    for part in (auth, agents, workflows, runs, schedules, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

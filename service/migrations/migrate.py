@@ -81,10 +81,16 @@ async def _when_there(work: Callable[[], Awaitable[T]], what: str) -> T:
 
 @asynccontextmanager
 async def schema_lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection that alone may change the schema; waits while another process does."""
+    """A connection that alone may change the schema; waits while another process does. Raises MigrationFailedError."""
+    deadline = asyncio.get_running_loop().time() + LOCK_SECONDS
     async with engine.connect() as connection:
         await connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
-        await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        # Who waits inside a statement is itself waited for by an index that is built beside writes: a deadlock.
+        while not await connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
+            await connection.commit()
+            if asyncio.get_running_loop().time() > deadline:
+                raise MigrationFailedError(f"another migration has not ended within {LOCK_SECONDS} s")
+            await asyncio.sleep(_RETRY_SECONDS)
         await connection.commit()
         try:
             yield connection

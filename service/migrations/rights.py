@@ -23,6 +23,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # It accepts runs and marks them for cancellation; everything else about a run is the executor's.
         "runs": ("SELECT", "INSERT", "UPDATE (cancel_requested_at)"),
         "run_steps": READ,
+        "schedules": WRITE,
         "outbox": ("INSERT", "SELECT (id)"),
         "audit_log": APPEND,
         # It tells which schema it works with.

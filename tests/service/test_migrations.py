@@ -11,8 +11,8 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.engine import Connection
 
 from service.auth.passwords import Passwords
-from service.migrations.migrate import MigrationFailedError, alembic_config, migrate, upgrade_schema
-from service.migrations.revisions import DataLossError, go_back, losing_statements, show
+from service.migrations.migrate import MigrationFailedError, alembic_config, migrate, schema_lock, upgrade_schema
+from service.migrations.revisions import DataLossError, go_back, losing_statements, newest_revision, show
 from service.platform.database import create_engine, transaction
 from service.platform.kafka import check_kafka, ensure_topics
 from service.platform.settings import Settings
@@ -66,7 +66,7 @@ async def test_a_schema_that_differs_from_the_code_is_noticed(database: str) -> 
 @pytest.mark.item("migration-downgrade-tested")
 async def test_a_way_back_that_loses_data_is_refused_until_that_is_accepted(database: str) -> None:
     settings = make_settings(database)
-    assert await show(settings) == {"current": "0001", "newest": "0001"}
+    assert await show(settings) == {"current": newest_revision(), "newest": newest_revision()}
     with pytest.raises(DataLossError) as refused:
         await go_back(settings, "base", accept_loss=False)
     assert "DROP TABLE runs" in refused.value.statements
@@ -76,17 +76,17 @@ async def test_a_way_back_that_loses_data_is_refused_until_that_is_accepted(data
 
 
 async def test_going_back_to_the_present_revision_changes_nothing(database: str) -> None:
-    await go_back(make_settings(database), "0001", accept_loss=False)
+    await go_back(make_settings(database), newest_revision(), accept_loss=False)
     assert await _tables(make_settings(database)) == set(metadata.tables)
 
 
 async def test_a_revision_that_this_version_does_not_know_is_no_way_back(database: str) -> None:
-    with pytest.raises(MigrationFailedError, match="no way back from 0001 to 0999"):
+    with pytest.raises(MigrationFailedError, match=rf"no way back from {newest_revision()} to 0999"):
         await go_back(make_settings(database), "0999", accept_loss=False)
 
 
 def test_dropping_an_index_loses_no_data() -> None:
-    assert not [each for each in losing_statements("0001", "base") if "INDEX" in each]
+    assert not [each for each in losing_statements(newest_revision(), "base") if "INDEX" in each]
 
 
 async def test_two_migrations_at_once_do_not_disturb_each_other(empty_database: str) -> None:
@@ -98,6 +98,19 @@ async def test_two_migrations_at_once_do_not_disturb_each_other(empty_database: 
         for engine in engines:
             await engine.dispose()
     assert await _tables(settings) == set(metadata.tables)
+
+
+async def test_a_migration_does_not_wait_for_another_one_for_ever(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.migrations.migrate.LOCK_SECONDS", 1)
+    engine = create_engine(make_settings(database), application="test", statement_seconds=None)
+    try:
+        async with schema_lock(engine):
+            with pytest.raises(MigrationFailedError, match="another migration has not ended within 1 s"):
+                await upgrade_schema(engine)
+    finally:
+        await engine.dispose()
 
 
 @pytest.mark.item("kafka-topics-exist")
