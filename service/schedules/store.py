@@ -40,7 +40,7 @@ async def create(
 async def find(connection: AsyncConnection, schedule_id: UUID, *, lock: bool = False) -> AnyRow | None:
     """The schedule, or None; ``lock`` keeps it as it is, and from firing, until the transaction ends."""
     query = select(schedules).where(schedules.c.id == schedule_id)
-    return (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    return (await connection.execute(query.with_for_update(key_share=True) if lock else query)).one_or_none()
 
 
 async def page(

@@ -61,6 +61,10 @@ def test_from_within_the_second_of_the_doubled_hours_a_fixed_time_is_not_in_the_
     assert local("45 2 * * *", BERLIN, "2026-10-25T01:30", 1) == ["2026-10-26T02:45+01:00"]
 
 
+def test_from_within_the_first_of_the_doubled_hours_the_second_has_times_that_were_shown_already() -> None:
+    assert local("15 * * * *", BERLIN, "2026-10-25T00:30", 2) == ["2026-10-25T02:15+01:00", "2026-10-25T03:15+01:00"]
+
+
 def test_an_expression_that_follows_the_clock_leaves_the_missing_hour_out() -> None:
     assert local("*/30 * * * *", BERLIN, "2026-03-29T00:00", 3) == [
         "2026-03-29T01:30+01:00",
