@@ -44,6 +44,13 @@ def _preview(timetable: Timetable, time_zone: str, after: datetime, count: int) 
     return Preview(time_zone=time_zone, times=times)
 
 
+async def _first_time(connection: AsyncConnection, timetable: Timetable) -> datetime:
+    found = timetable.next_after(await store.database_now(connection))
+    if found is None:
+        raise invalid([FieldProblem(field="expression", message="means no time within the next 50 years")])
+    return found
+
+
 async def _require_workflow(connection: AsyncConnection, workflow_id: UUID) -> None:
     if not await store.workflow_exists(connection, workflow_id):
         raise invalid([FieldProblem(field="workflow_id", message="there is no workflow with this id")])
@@ -64,7 +71,7 @@ async def create_schedule(
     timetable = _timetable(body.expression, body.time_zone)
     async with transaction(state.engine) as connection:
         await _require_workflow(connection, body.workflow_id)
-        next_fire_at = timetable.next_after(await store.database_now(connection))
+        next_fire_at = await _first_time(connection, timetable)
         row = await store.create(connection, body.model_dump(), next_fire_at=next_fire_at, author=caller.subject)
         await record(connection, Actor.of(request, caller), "schedule.create", "schedule", row.id, _detail(body))
     response.headers["Location"] = f"{request.url.path}/{row.id}"
@@ -142,7 +149,7 @@ async def replace_schedule(
         next_fire_at = row.next_fire_at
         # A time that is due is not lost by another name or input, only by another expression.
         if (row.expression, row.time_zone) != (body.expression, body.time_zone) and row.paused_at is None:
-            next_fire_at = timetable.next_after(await store.database_now(connection))
+            next_fire_at = await _first_time(connection, timetable)
         row = await store.change(connection, schedule_id, {**body.model_dump(), "next_fire_at": next_fire_at})
         await record(connection, Actor.of(request, caller), "schedule.update", "schedule", schedule_id, _detail(body))
     return ScheduleAnswer.model_validate(row)
@@ -165,8 +172,7 @@ async def resume_schedule(schedule_id: UUID, request: Request, caller: Caller, s
     async with transaction(state.engine) as connection:
         row = await _locked(connection, schedule_id)
         if row.paused_at is not None:
-            timetable = _timetable(row.expression, row.time_zone)
-            next_fire_at = timetable.next_after(await store.database_now(connection))
+            next_fire_at = await _first_time(connection, _timetable(row.expression, row.time_zone))
             row = await store.change(connection, schedule_id, {"paused_at": None, "next_fire_at": next_fire_at})
             await record(connection, Actor.of(request, caller), "schedule.resume", "schedule", schedule_id)
     return ScheduleAnswer.model_validate(row)

@@ -72,6 +72,7 @@ async def test_schedules_are_listed_by_name_and_by_workflow(client: httpx.AsyncC
     ("changes", "field", "said"),
     [
         ({"expression": "61 * * * *"}, "expression", "the minute field is '61', must be"),
+        ({"expression": "0 0 */30 2 TUE#2"}, "expression", "means no time within the next 50 years"),
         ({"time_zone": "Mars/Olympus"}, "time_zone", "is no IANA time zone"),
         ({"workflow_id": ABSENT}, "workflow_id", "there is no workflow with this id"),
         ({"input": {"schedule": 1}}, "input", "must not have the key 'schedule'"),

@@ -178,6 +178,14 @@ def test_a_day_that_almost_never_comes_is_found_and_one_that_never_comes_is_refu
         Timetable("0 0 31 2 *", "UTC")
 
 
+def test_a_time_that_comes_every_28_years_is_shown_for_50_years_only() -> None:
+    assert local("0 0 */28 2 MON#5", "UTC", "2026-01-01T00:00", 100) == [
+        "2044-02-29T00:00+00:00",
+        "2072-02-29T00:00+00:00",
+    ]
+    assert Timetable("0 0 */30 2 TUE#2", BERLIN).next_after(at("2026-01-01T00:00")) is None
+
+
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
