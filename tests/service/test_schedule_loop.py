@@ -13,6 +13,7 @@ from service.platform.database import connect, transaction
 from service.platform.settings import Settings
 from service.platform.worker_loop import Pulse
 from service.relay.leader import LOCK_KEY
+from service.relay.main import relay_until
 from service.schedules import loop, metrics
 from service.schedules.fire import Firing
 from service.schedules.loop import fire_until
@@ -184,3 +185,26 @@ async def test_the_loop_stops_while_the_database_is_silent(
             return await connection.scalar(text(f"{ours} AND datname = current_database()")) == 0
 
     await eventually(none_left, "the connection to be closed")
+
+
+async def test_the_relay_stops_in_time_though_firing_hangs(
+    settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def hang(self: Firing) -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(Firing, "once", hang)
+    own = settings.model_copy(update={"worker_http_port": free_port(), "graceful_shutdown_seconds": 2})
+    stopping = asyncio.Event()
+    task = asyncio.create_task(relay_until(own, stopping))
+    try:
+        await asyncio.wait_for(asked.wait(), 20)
+        stopping.set()
+        await asyncio.wait_for(asyncio.shield(task), own.graceful_shutdown_seconds)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
