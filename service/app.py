@@ -31,6 +31,7 @@ from service.runs import routes as runs
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
 from service.runs.idempotency import REPEATED
+from service.schedules import routes as schedules
 from service.state import ServiceState
 from service.workflows import routes as workflows
 
@@ -100,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_layers(app, settings)
     app.include_router(health.router)
     app.include_router(docs.router)
-    for part in (auth, agents, workflows, execute, runs, audit):
+    for part in (auth, agents, workflows, execute, runs, schedules, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

@@ -65,7 +65,10 @@ FIGURES: tuple[Figure, ...] = (
         "Runs submitted",
         APPLICATION,
         "ops",
-        (Query("sum(rate(workflow_runs_submitted_total[5m]))", "submitted"),),
+        (
+            Query("sum(rate(workflow_runs_submitted_total[5m]))", "by callers"),
+            Query("sum(rate(schedule_runs_total[5m]))", "by schedules"),
+        ),
     ),
     Figure("completion-rate", "Runs completed", APPLICATION, "ops", (Query(_COMPLETED, "completed"),)),
     Figure("failure-rate", "Runs failed", APPLICATION, "ops", (Query(_FAILED, "failed"),)),

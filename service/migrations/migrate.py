@@ -93,7 +93,7 @@ async def schema_lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         while not await connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}):
             await connection.commit()
             if asyncio.get_running_loop().time() > deadline:
-                raise MigrationFailedError(f"the schema: another process has been changing it for {LOCK_SECONDS} s")
+                raise MigrationFailedError(f"another migration has not ended within {LOCK_SECONDS} s")
             await asyncio.sleep(_RETRY_SECONDS)
         await connection.commit()
         try:

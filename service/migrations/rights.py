@@ -24,6 +24,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "runs": ("SELECT", "INSERT", "UPDATE (cancel_requested_at)"),
         "run_steps": READ,
         "idempotency_keys": APPEND,
+        "schedules": WRITE,
         "outbox": ("INSERT", "SELECT (id)"),
         "audit_log": APPEND,
         # It tells which schema it works with.
@@ -31,8 +32,15 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "relay": {
         # A row that is locked needs the right to change something of it, though nothing ever is.
-        "outbox": ("SELECT", "DELETE", "UPDATE (id)"),
-        "runs": ("SELECT (status)",),
+        "outbox": ("SELECT", "INSERT", "DELETE", "UPDATE (id)"),
+        # Beside relaying it fires schedules: it accepts their runs and moves their times on.
+        "runs": ("SELECT (id, workflow_version, status, requested_by, created_at)", "INSERT"),
+        "workflows": ("SELECT (id, current_version)",),
+        "schedules": (
+            "SELECT",
+            "UPDATE (next_fire_at, last_planned_at, last_run_id, last_skipped_at, last_skip_reason)",
+        ),
+        "audit_log": ("INSERT",),
     },
     "executor": {
         "workflow_versions": READ,

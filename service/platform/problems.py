@@ -24,7 +24,9 @@ RETRY_SECONDS = 5
 _CONFLICTS = {
     "uq_agents_name": "An agent of this name exists already.",
     "uq_workflows_name": "A workflow of this name exists already.",
+    "uq_schedules_name": "A schedule of this name exists already.",
     "fk_runs_workflow_id_workflow_version_workflow_versions": "The workflow has runs, so it cannot be deleted.",
+    "fk_schedules_workflow_id_workflows": "The workflow has schedules; delete those before it.",
     "pk_workflow_versions": "The workflow was changed by somebody else at the same time; read it again and repeat.",
 }
 

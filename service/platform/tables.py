@@ -29,6 +29,10 @@ FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
 STEP_STATUSES = ("pending", "running", "completed", "failed", "skipped", "cancelled")
 AGENT_KINDS = ("http", "transform", "delay", "noop")
 ROLES = ("viewer", "operator", "admin")
+CATCH_UPS = ("skip", "latest", "all")
+OVERLAPS = ("allow", "skip")
+SCHEDULE_ACTOR = "schedule:"
+"""What ``requested_by`` of a schedule's runs begins with; the schedule's id follows."""
 
 metadata = MetaData(
     naming_convention={
@@ -161,6 +165,12 @@ runs = Table(
     Index("ix_runs_created_at_id", "created_at", "id"),
     Index("ix_runs_workflow_id_created_at_id", "workflow_id", "created_at", "id"),
     Index("ix_runs_status_created_at_id", "status", "created_at", "id"),
+    # Whether a schedule's run is still under way is asked at each of its times.
+    Index(
+        "ix_runs_unfinished_of_schedules",
+        "requested_by",
+        postgresql_where=text("status IN ('queued', 'running') AND requested_by LIKE 'schedule:%'"),
+    ),
 )
 
 run_steps = Table(
@@ -177,6 +187,37 @@ run_steps = Table(
     Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("run_id", "step_id"),
     _one_of("status", STEP_STATUSES),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("workflow_id", Uuid, ForeignKey("workflows.id"), nullable=False),
+    Column("expression", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("input", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("catch_up", Text, nullable=False),
+    Column("catch_up_limit", Integer, nullable=False),
+    Column("overlap", Text, nullable=False),
+    _time("paused_at"),
+    # None while it is paused, and when its expression has no moment left.
+    _time("next_fire_at"),
+    _time("last_planned_at"),
+    # Not a foreign key: the schedule outlives its runs.
+    Column("last_run_id", Uuid, nullable=True),
+    _time("last_skipped_at"),
+    Column("last_skip_reason", Text, nullable=True),
+    _created(),
+    _created("updated_at"),
+    Column("created_by", Text, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("name"),
+    _one_of("catch_up", CATCH_UPS),
+    _one_of("overlap", OVERLAPS),
+    Index("ix_schedules_workflow_id", "workflow_id"),
+    Index("ix_schedules_next_fire_at", "next_fire_at", postgresql_where=text("next_fire_at IS NOT NULL")),
 )
 
 outbox = Table(

@@ -1,4 +1,4 @@
-"""The relay's process."""
+"""The relay's process: it relays, if it leads, and fires schedules in any case."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from service.platform.worker_loop import Backoff, Pulse, pause, stop_on_signals
 from service.relay import metrics as relay_metrics
 from service.relay.leader import Leadership, leadership
 from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart
+from service.schedules.loop import fire_until
 
 IDLE_SECONDS = 0.1
 """How long the relay waits for a notification before it looks by itself."""
@@ -46,17 +47,19 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
         relay_metrics.UNDELIVERABLE.labels(topic)
     async with serve_health(settings, pulse.problems):
         work = asyncio.create_task(_relay_again_and_again(settings, producer, stopping, pulse), name="relay")
+        schedules = asyncio.create_task(fire_until(settings, stopping, pulse), name="schedules")
         stop = asyncio.create_task(stopping.wait())
         try:
             log.info("Relay started")
-            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                # Cut off, the batch is rolled back and relayed by the next leader.
-                await asyncio.wait({work}, timeout=settings.graceful_shutdown_seconds * 0.7)
-            if work.done():
-                work.result()
+            await asyncio.wait({work, schedules, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.is_set():
+                # Cut off, the batch is rolled back and relayed by the next leader; so are schedules.
+                await asyncio.wait({work, schedules}, timeout=settings.graceful_shutdown_seconds * 0.7)
+            for loop in (work, schedules):
+                if loop.done():
+                    loop.result()
         finally:
-            for task in (work, stop):
+            for task in (work, schedules, stop):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task

@@ -51,21 +51,21 @@ _RUNS = """, run AS (
         granted.correlation_id, granted.actor
     FROM granted JOIN item USING (number)
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, workflow_id, workflow_version, input, correlation_id, requested_by, created_at
+    RETURNING id, workflow_version, created_at
 ), message AS (
     INSERT INTO outbox (topic, key, headers, payload)
-    SELECT CAST(:topic AS text), run.id::text, jsonb_build_object('correlation_id', run.correlation_id),
+    SELECT CAST(:topic AS text), run.id::text, jsonb_build_object('correlation_id', granted.correlation_id),
         jsonb_build_object(
-            'message_id', item.message_id, 'run_id', run.id, 'workflow_id', run.workflow_id,
-            'correlation_id', run.correlation_id, 'requested_by', run.requested_by,
+            'message_id', item.message_id, 'run_id', run.id, 'workflow_id', granted.workflow_id,
+            'correlation_id', granted.correlation_id, 'requested_by', granted.actor,
             'requested_at', to_char(run.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-            'input', run.input)
-    FROM run JOIN item ON item.run_id = run.id
+            'input', CAST(item.input AS jsonb))
+    FROM run JOIN item ON item.run_id = run.id JOIN granted USING (number)
 )"""
 _AUDIT = """, audit AS (
     INSERT INTO audit_log (actor, action, subject_type, subject_id, correlation_id, address, detail)
     SELECT granted.actor, 'run.accept', 'run', run.id::text, granted.correlation_id, granted.address,
-        jsonb_build_object('workflow_id', run.workflow_id, 'workflow_version', run.workflow_version)
+        jsonb_build_object('workflow_id', granted.workflow_id, 'workflow_version', run.workflow_version)
     FROM run JOIN item ON item.run_id = run.id JOIN granted USING (number)
 )"""
 _RESULT = """
@@ -119,6 +119,8 @@ class Accepted:
     created_at: datetime
     repeated: bool = False
     """Whether they were stored for an earlier request with the same key."""
+    stored_before: bool = False
+    """Whether they were there already: an earlier attempt of the same request stored them."""
 
 
 class KeyTakenError(ValueError):
@@ -137,6 +139,8 @@ async def insert_runs(
     No two requests may have the same caller and key. On a connection in autocommit everything is committed when this
     returns; inside of a transaction, with it.
     """
+    if not requests:
+        return []
     keyed = any(request.key is not None for request in requests)
     rows = await connection.execute(_STATEMENTS[keyed, audit], _values(requests, topic, audit))
     outcomes: list[Outcome] = [None] * len(requests)
@@ -182,7 +186,7 @@ async def _look_again(connection: AsyncConnection, requests: Sequence[RunRequest
         ids = tuple(run.id for run in request.runs)
         row = stored.get(ids[0])
         if row is not None:
-            outcomes[number] = Accepted(ids, row.workflow_version, row.created_at)
+            outcomes[number] = Accepted(ids, row.workflow_version, row.created_at, stored_before=True)
         elif (owner := taken.get((request.actor, str(request.key)))) is not None:
             if owner.fingerprint != request.fingerprint:
                 outcomes[number] = KeyTakenError("the key belongs to another request")

@@ -85,7 +85,7 @@ class Relay(Part):
     """What carries accepted runs from the outbox to Kafka."""
 
     replicas: Annotated[int, Field(ge=1, le=10)] = 1
-    """One works, the others stand by."""
+    """One relays, the others stand by; all fire schedules."""
     pool: Pool = Pool(size=2, overflow=2)
     resources: Resources = Resources(cpus=0.5, memory=192)
     health: HealthTiming = HealthTiming()

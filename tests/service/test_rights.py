@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -21,7 +23,8 @@ from service.platform.settings import Settings
 from service.platform.tables import metadata
 from service.relay.outbox import measure
 from tests.service.executor_support import executing, finished, relaying
-from tests.service.servers import KafkaServer, PostgresServer
+from tests.service.schedule_support import move_back, read_schedule
+from tests.service.servers import KafkaServer, PostgresServer, eventually
 from tests.service.support import add_user, make_settings, running
 
 pytestmark = pytest.mark.ring("service")
@@ -95,10 +98,21 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
         assert run.status_code == 202, run.text
         run_id = run.json()["run_id"]
         await finished(engine, run_id)
+        schedule = {
+            "name": "minutes",
+            "workflow_id": workflow.json()["id"],
+            "expression": "* * * * *",
+            "overlap": "skip",
+        }
+        timed = await client.post("/api/v1/schedules", json=schedule)
+        timed_place = f"/api/v1/schedules/{timed.json()['id']}"
+        await move_back(engine, timed.json()["id"], datetime.now(UTC) - timedelta(seconds=30))
+        await eventually(lambda: _has_fired(engine, timed.json()["id"]), "the relay to fire the schedule")
+        await finished(engine, (await read_schedule(engine, timed.json()["id"])).last_run_id)
         delayed = await client.post("/api/v1/agents", json={"name": "later", "kind": "noop"})
         key = await client.post("/api/v1/auth/keys", json={"name": "a key", "role": "viewer"})
         answers = [
-            agent, workflow, run, delayed, key,
+            agent, workflow, run, delayed, key, timed,
             await client.get(f"/api/v1/runs/{run_id}"),
             await client.get("/api/v1/runs"),
             await client.get("/api/v1/audit"),
@@ -108,11 +122,21 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
             await client.put(place, json={"name": "two", "steps": steps[:1]}),
             await client.delete(f"/api/v1/auth/keys/{key.json()['id']}"),
             await client.delete(f"/api/v1/agents/{delayed.json()['id']}"),
+            await client.get("/api/v1/schedules"),
+            await client.get(f"{timed_place}/next"),
+            await client.put(timed_place, json=schedule),
+            await client.post(f"{timed_place}/pause"),
+            await client.post(f"{timed_place}/resume"),
+            await client.delete(timed_place),
             await client.delete(place),
             await client.get("/health/ready"),
         ]  # fmt: skip
     assert [answer.request.url.path for answer in answers if answer.status_code >= 500] == []
-    assert [answer.status_code for answer in (agent, workflow, key)] == [201, 201, 201]
+    assert [answer.status_code for answer in (agent, workflow, key, timed)] == [201, 201, 201, 201]
+
+
+async def _has_fired(engine: AsyncEngine, schedule_id: UUID) -> bool:
+    return (await read_schedule(engine, schedule_id)).last_run_id is not None
 
 
 async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Logins) -> None:
@@ -146,6 +170,10 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         ("api", "CREATE TABLE mine (id int)"),
         ("relay", "SELECT input FROM runs"),
         ("relay", "SELECT * FROM users"),
+        ("relay", "UPDATE schedules SET input = '{}'"),
+        ("relay", "DELETE FROM schedules"),
+        ("relay", "UPDATE runs SET status = 'completed'"),
+        ("executor", "SELECT * FROM schedules"),
         ("relay", "SELECT * FROM audit_log"),
         ("executor", "SELECT * FROM users"),
         ("executor", "SELECT * FROM api_keys"),

@@ -20,6 +20,13 @@ REPLACED = {"ix_runs_created_at": ["created_at"], "ix_runs_workflow_id_created_a
 
 
 def upgrade() -> None:
+    # First: what follows is one transaction, this is not, and may have been broken off before.
+    with op.get_context().autocommit_block():
+        for name, columns in LISTS.items():
+            op.drop_index(name, table_name="runs", postgresql_concurrently=True, if_exists=True)
+            op.create_index(name, "runs", columns, unique=False, postgresql_concurrently=True)
+        for name in REPLACED:
+            op.drop_index(name, table_name="runs", postgresql_concurrently=True, if_exists=True)
     op.create_table(
         "idempotency_keys",
         sa.Column("principal", sa.Text(), nullable=False),
@@ -31,13 +38,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("principal", "key", name=op.f("pk_idempotency_keys")),
     )
     op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
-    with op.get_context().autocommit_block():
-        for name, columns in LISTS.items():
-            # One that a broken attempt left behind is not usable.
-            op.drop_index(name, table_name="runs", postgresql_concurrently=True, if_exists=True)
-            op.create_index(name, "runs", columns, unique=False, postgresql_concurrently=True)
-        for name in REPLACED:
-            op.drop_index(name, table_name="runs", postgresql_concurrently=True, if_exists=True)
 
 
 def downgrade() -> None:

@@ -1,0 +1,72 @@
+"""Schedules in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.platform.database import AnyRow
+from service.platform.ids import new_id
+from service.platform.tables import schedules, workflows
+
+
+async def database_now(connection: AsyncConnection) -> datetime:
+    """The database's time, which decides when schedules fire."""
+    found: datetime = (await connection.execute(select(func.now()))).scalar_one()
+    return found
+
+
+async def workflow_exists(connection: AsyncConnection, workflow_id: UUID) -> bool:
+    """Whether there is the workflow; it cannot be deleted before the transaction ends."""
+    query = select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update(read=True, key_share=True)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
+async def create(
+    connection: AsyncConnection, values: dict[str, Any], *, next_fire_at: datetime | None, author: str
+) -> AnyRow:
+    """Add a schedule. Raises IntegrityError when the name is taken."""
+    statement = (
+        schedules.insert()
+        .values(id=new_id(), next_fire_at=next_fire_at, created_by=author, **values)
+        .returning(*schedules.c)
+    )
+    return (await connection.execute(statement)).one()
+
+
+async def find(connection: AsyncConnection, schedule_id: UUID, *, lock: bool = False) -> AnyRow | None:
+    """The schedule, or None; ``lock`` keeps it as it is, and from firing, until the transaction ends."""
+    query = select(schedules).where(schedules.c.id == schedule_id)
+    return (await connection.execute(query.with_for_update(key_share=True) if lock else query)).one_or_none()
+
+
+async def page(
+    connection: AsyncConnection, *, workflow_id: UUID | None, limit: int, offset: int
+) -> tuple[Sequence[AnyRow], int]:
+    """One page of the schedules by name, and the number of all that fit."""
+    conditions: list[ColumnElement[bool]] = []
+    if workflow_id is not None:
+        conditions.append(schedules.c.workflow_id == workflow_id)
+    query = select(schedules).where(*conditions).order_by(schedules.c.name).limit(limit).offset(offset)
+    rows = (await connection.execute(query)).all()
+    count = select(func.count()).select_from(schedules).where(*conditions)
+    return rows, int(await connection.scalar(count) or 0)
+
+
+async def change(connection: AsyncConnection, schedule_id: UUID, values: dict[str, Any]) -> AnyRow:
+    """Change a schedule that the transaction has locked. Raises IntegrityError when the name is taken."""
+    statement = (
+        schedules.update()
+        .where(schedules.c.id == schedule_id)
+        .values(updated_at=func.now(), **values)
+        .returning(*schedules.c)
+    )
+    return (await connection.execute(statement)).one()
+
+
+async def delete(connection: AsyncConnection, schedule_id: UUID) -> bool:
+    """Remove a schedule; its runs stay. False where there is none of this id."""
+    return (await connection.execute(schedules.delete().where(schedules.c.id == schedule_id))).rowcount > 0
