@@ -1,5 +1,7 @@
 """The commands of this machine: setting it up, the way from nothing to a verified stack, the tests."""
 
+import os
+import subprocess
 import sys
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import typer
 from ops.cli_common import AsJson, app, context_of, exit_with, print_json
 from ops.console import err
 from ops.errors import OperatorError
+from ops.home import PROJECT_DIR
 
 
 @app.command()
@@ -59,3 +62,21 @@ def run_tests(
     for line in testing.closing_lines(outcomes, rings):
         err.print(line, markup=False)
     exit_with(1 if any(outcome.why for outcome in outcomes) or len(outcomes) < len(rings) else 0)
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the load: it works, but measures little.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Measure only this part (may be repeated).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the service on this machine: its programs, a real Postgres and a real Kafka, all started for it."""
+    from ops.environment import pulumi_environment
+    from ops.setup.machine import set_up
+
+    context = context_of("bench")
+    set_up(context.home, context.progress)
+    chosen = [*(["--quick"] if quick else []), *(word for part in only or [] for word in ("--only", part))]
+    words = [sys.executable, "-m", "bench.service", *chosen, *(["--json"] if as_json else [])]
+    variables = {**os.environ, **pulumi_environment(context.home)}
+    exit_with(subprocess.run(words, cwd=PROJECT_DIR, env=variables, check=False).returncode)

@@ -34,7 +34,7 @@ def _explained(captured: pytest.CaptureFixture[str]) -> tuple[str, str]:
 
 def test_all_promised_verbs_are_there() -> None:
     promised = {"dev", "status", "logs", "migrate", "health", "stop", "verify", "destroy", "test", "env", "setup"}
-    promised |= {"prod", "push", "rollback", "releases", "backup", "restore-drill"}
+    promised |= {"prod", "push", "rollback", "releases", "backup", "restore-drill", "bench"}
     assert promised <= set(VERBS)
 
 
