@@ -9,7 +9,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.responses import FileResponse, HTMLResponse
 
 from service.auth.access import PUBLIC, GuardedRouter
-from service.platform.problems import ProblemError
+from service.platform.problems import NO_PROBLEMS, ProblemError
 
 _FOLDER = Path(str(files(fastapi_offline))) / "static"
 _FILES = {
@@ -27,7 +27,7 @@ def _asset(app: FastAPI, request: Request, name: str) -> str:
     return f"{request.scope.get('root_path', '')}{app.url_path_for('docs_asset', name=name)}"
 
 
-@router.get("/docs", dependencies=[PUBLIC])
+@router.get("/docs", dependencies=[PUBLIC], responses=NO_PROBLEMS)
 async def swagger_ui(request: Request) -> HTMLResponse:
     """The page on which the API can be tried."""
     app: FastAPI = request.app
@@ -40,7 +40,7 @@ async def swagger_ui(request: Request) -> HTMLResponse:
     )
 
 
-@router.get("/redoc", dependencies=[PUBLIC])
+@router.get("/redoc", dependencies=[PUBLIC], responses=NO_PROBLEMS)
 async def redoc(request: Request) -> HTMLResponse:
     """The page on which the API can be read."""
     app: FastAPI = request.app
@@ -53,7 +53,7 @@ async def redoc(request: Request) -> HTMLResponse:
     )
 
 
-@router.get("/docs/assets/{name}", dependencies=[PUBLIC], name="docs_asset")
+@router.get("/docs/assets/{name}", dependencies=[PUBLIC], responses=NO_PROBLEMS, name="docs_asset")
 async def docs_asset(name: str) -> FileResponse:
     """One of the files that the pages need."""
     if name not in _FILES:

@@ -68,14 +68,15 @@ async def list_keys(connection: AsyncConnection, *, limit: int, offset: int) -> 
     return rows, int(await connection.scalar(select(func.count()).select_from(api_keys)) or 0)
 
 
-async def revoke_key(connection: AsyncConnection, key_id: UUID) -> bool:
-    """End a key now; False where there is none of this id. Revoking again changes nothing."""
+async def revoke_key(connection: AsyncConnection, key_id: UUID) -> AnyRow | None:
+    """End a key now; None where there is none of this id. Revoking again changes nothing."""
     statement = (
         update(api_keys)
         .where(api_keys.c.id == key_id)
         .values(revoked_at=func.coalesce(api_keys.c.revoked_at, func.now()))
+        .returning(*_SHOWN)
     )
-    return (await connection.execute(statement)).rowcount > 0
+    return (await connection.execute(statement)).one_or_none()
 
 
 async def find_key(connection: AsyncConnection, key: str) -> AnyRow | None:

@@ -107,12 +107,19 @@ def unavailable_response(detail: str = "The service is not available now; please
     return problem_response(503, "unavailable", detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
+GUARDED_STATUSES = (401, 403, 422, 429, 503)
+"""With what every route may answer that asks who its caller is."""
+
+NO_PROBLEMS: dict[int | str, dict[str, Any]] = {}
+"""The ``responses`` of a route that refuses nobody."""
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route for the OpenAPI document, with those that every guarded route may give."""
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in sorted({401, 403, 422, 429, 503, *statuses})
+        for status in sorted({*GUARDED_STATUSES, *statuses})
     }
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response
 
+from service.audit.change import change
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
@@ -37,7 +38,7 @@ log = get_logger(__name__)
 @router.post(
     "/workflows/{workflow_id}/execute",
     status_code=202,
-    dependencies=[requires(Role.OPERATOR)],
+    dependencies=[requires(Role.OPERATOR, audit="run.accept")],
     responses=documented(404),
 )
 async def execute_workflow(
@@ -107,7 +108,10 @@ async def get_run(run_id: UUID, state: State) -> RunAnswer:
 
 
 @router.post(
-    "/runs/{run_id}/cancel", status_code=202, dependencies=[requires(Role.OPERATOR)], responses=documented(404, 409)
+    "/runs/{run_id}/cancel",
+    status_code=202,
+    dependencies=[requires(Role.OPERATOR, audit="run.cancel")],
+    responses=documented(404, 409),
 )
 async def cancel_run(run_id: UUID, request: Request, caller: Caller, state: State) -> CancelAnswer:
     """Ask a run to stop. Asking again changes nothing; a finished run cannot be cancelled."""
@@ -123,7 +127,9 @@ async def cancel_run(run_id: UUID, request: Request, caller: Caller, state: Stat
             raise not_found("run")
         row, is_new = found
         if is_new:
-            await record(connection, Actor.of(request, caller), "run.cancel", "run", run_id)
+            # Only a run without the mark gets it, and its status stays for its executor to change.
+            detail = {"before": {"cancel_requested_at": None}, **change(("cancel_requested_at",), after=row)}
+            await record(connection, Actor.of(request, caller), "run.cancel", "run", run_id, detail)
     bind_contextvars(workflow_id=str(row.workflow_id))
     if is_new:
         state.wakeup.wake()

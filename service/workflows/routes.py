@@ -7,6 +7,7 @@ from fastapi import Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.agents import store as agents
+from service.audit.change import WORKFLOW, change, locked
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
@@ -15,6 +16,7 @@ from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars
 from service.platform.paging import Page, Paging
 from service.platform.problems import documented, invalid, not_found
+from service.platform.tables import workflows
 from service.state import State
 from service.workflows import store
 from service.workflows.definition import AgentUse, find_problems, make_definition, steps_of
@@ -36,7 +38,9 @@ def _answer(row: AnyRow, definition: dict[str, Any]) -> WorkflowAnswer:
     return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), steps=steps_of(definition))
 
 
-@router.post("", status_code=201, dependencies=[requires(Role.OPERATOR)], responses=documented(409))
+@router.post(
+    "", status_code=201, dependencies=[requires(Role.OPERATOR, audit="workflow.create")], responses=documented(409)
+)
 async def create_workflow(
     body: WorkflowRequest, request: Request, response: Response, caller: Caller, state: State
 ) -> WorkflowAnswer:
@@ -46,7 +50,7 @@ async def create_workflow(
         row = await store.create(
             connection, name=body.name, description=body.description, definition=definition, author=caller.subject
         )
-        detail = {"name": body.name, "version": 1}
+        detail = change(WORKFLOW, after=await locked(connection, workflows, row.id))
         await record(connection, Actor.of(request, caller), "workflow.create", "workflow", row.id, detail)
     bind_contextvars(workflow_id=str(row.id))
     response.headers["Location"] = f"{request.url.path}/{row.id}"
@@ -93,7 +97,9 @@ async def get_workflow_version(
     )
 
 
-@router.put("/{workflow_id}", dependencies=[requires(Role.OPERATOR)], responses=documented(404, 409))
+@router.put(
+    "/{workflow_id}", dependencies=[requires(Role.OPERATOR, audit="workflow.update")], responses=documented(404, 409)
+)
 async def replace_workflow(
     workflow_id: UUID, body: WorkflowRequest, request: Request, caller: Caller, state: State
 ) -> WorkflowAnswer:
@@ -101,6 +107,7 @@ async def replace_workflow(
     bind_contextvars(workflow_id=str(workflow_id))
     async with transaction(state.engine) as connection:
         definition = await _definition(connection, body.steps)
+        before = await locked(connection, workflows, workflow_id)
         row = await store.replace(
             connection,
             workflow_id,
@@ -111,17 +118,24 @@ async def replace_workflow(
         )
         if row is None:
             raise not_found("workflow")
-        detail = {"name": body.name, "version": row.version}
+        detail = change(WORKFLOW, before, await locked(connection, workflows, workflow_id))
         await record(connection, Actor.of(request, caller), "workflow.update", "workflow", workflow_id, detail)
     return _answer(row, definition)
 
 
-@router.delete("/{workflow_id}", status_code=204, dependencies=[requires(Role.ADMIN)], responses=documented(404, 409))
+@router.delete(
+    "/{workflow_id}",
+    status_code=204,
+    dependencies=[requires(Role.ADMIN, audit="workflow.delete")],
+    responses=documented(404, 409),
+)
 async def delete_workflow(workflow_id: UUID, request: Request, caller: Caller, state: State) -> Response:
     """Delete a workflow that was never executed; one with runs is kept, because they tell what was done."""
     bind_contextvars(workflow_id=str(workflow_id))
     async with transaction(state.engine) as connection:
+        before = await locked(connection, workflows, workflow_id)
         if not await store.delete(connection, workflow_id):
             raise not_found("workflow")
-        await record(connection, Actor.of(request, caller), "workflow.delete", "workflow", workflow_id)
+        detail = change(WORKFLOW, before)
+        await record(connection, Actor.of(request, caller), "workflow.delete", "workflow", workflow_id, detail)
     return Response(status_code=204)

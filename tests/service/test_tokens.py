@@ -5,9 +5,7 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from fastapi import APIRouter
 
-from service.auth.access import PUBLIC, GuardedRouter, requires
 from service.auth.keys import hash_key, new_key
 from service.auth.roles import Role
 from service.auth.tokens import InvalidTokenError, issue_token, key_id, read_token
@@ -147,28 +145,3 @@ def test_an_api_key_shows_its_prefix_and_is_stored_as_a_hash() -> None:
 )
 def test_a_role_includes_those_below_it(role: Role, needed: Role, allowed: bool) -> None:
     assert role.includes(needed) is allowed
-
-
-async def _nothing() -> None:
-    """A route."""
-
-
-@pytest.mark.parametrize("dependencies", [None, [], [requires(Role.VIEWER), PUBLIC]])
-def test_a_route_without_exactly_one_rule_of_access_cannot_be_added(dependencies: list[object] | None) -> None:
-    with pytest.raises(TypeError, match="must declare one role, or PUBLIC"):
-        GuardedRouter().add_api_route("/secret", _nothing, dependencies=dependencies)
-
-
-def test_every_router_of_the_service_is_a_guarded_one() -> None:
-    from service import docs
-    from service.agents import routes as agents
-    from service.audit import routes as audit
-    from service.auth import routes as auth
-    from service.health import routes as health
-    from service.runs import routes as runs
-    from service.workflows import routes as workflows
-
-    for module in (docs, agents, audit, auth, health, runs, workflows):
-        routers = [value for value in vars(module).values() if isinstance(value, APIRouter)]
-        assert routers, module
-        assert all(isinstance(router, GuardedRouter) for router in routers), module
