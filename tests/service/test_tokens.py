@@ -1,6 +1,7 @@
 """Bearer tokens, API keys and roles without any I/O."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import jwt
@@ -9,7 +10,7 @@ import pytest
 from service.auth.keys import hash_key, new_key
 from service.auth.roles import Role
 from service.auth.tokens import InvalidTokenError, issue_token, key_id, read_token
-from service.platform.settings import Settings
+from service.platform.settings import Settings, load_settings
 from tests.service.support import make_settings
 
 pytestmark = pytest.mark.ring("unit")
@@ -101,6 +102,24 @@ def test_after_the_next_rotation_tokens_of_the_first_key_are_refused(settings: S
     with pytest.raises(InvalidTokenError) as refused:
         read_token(later, token)
     assert refused.value.reason == "bad_token"
+
+
+@pytest.mark.item("secrets-rotation")
+def test_when_the_former_secret_is_taken_away_its_tokens_end(settings: Settings, rotated: Settings) -> None:
+    token = issue_token(settings, uuid4(), Role.VIEWER)
+    assert read_token(rotated, token).role is Role.VIEWER
+    with pytest.raises(InvalidTokenError):
+        read_token(rotated.model_copy(update={"jwt_previous_secret": None}), token)
+
+
+@pytest.mark.item("secrets-rotation")
+def test_the_former_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"JWT_SECRET": NEXT_SECRET, "JWT_PREVIOUS_SECRET": SECRET}
+    for name, secret in given.items():
+        (tmp_path / name).write_text(f"{secret}\n")
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    found = load_settings(database_url="postgresql://u@h/d", kafka_brokers="kafka:1")
+    assert read_token(found, _signed()).role is Role.VIEWER
 
 
 @pytest.mark.parametrize("secret", [SECRET, NEXT_SECRET])
