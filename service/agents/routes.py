@@ -12,6 +12,7 @@ from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.executor.kinds.registry import InvalidAgentSettingsError, validate_settings
 from service.platform.database import autocommit, transaction
 from service.platform.paging import Page, Paging
@@ -33,7 +34,10 @@ def _checked_settings(body: AgentRequest) -> dict[str, Any]:
 
 
 @router.post(
-    "", status_code=201, dependencies=[requires(Role.OPERATOR, audit="agent.create")], responses=documented(409)
+    "",
+    status_code=201,
+    dependencies=[requires(Role.OPERATOR, Scope.AGENTS_WRITE, audit="agent.create")],
+    responses=documented(409),
 )
 async def create_agent(
     body: AgentRequest, request: Request, response: Response, caller: Caller, state: State
@@ -48,7 +52,7 @@ async def create_agent(
     return AgentAnswer.model_validate(row)
 
 
-@router.get("", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.get("", dependencies=[requires(Role.VIEWER, Scope.AGENTS_READ)], responses=documented())
 async def list_agents(paging: Paging, state: State) -> Page[AgentAnswer]:
     """List the agents by name."""
     async with autocommit(state.engine) as connection:
@@ -57,7 +61,7 @@ async def list_agents(paging: Paging, state: State) -> Page[AgentAnswer]:
     return Page(items=items, total=total, page=paging.page, size=paging.size)
 
 
-@router.get("/{agent_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get("/{agent_id}", dependencies=[requires(Role.VIEWER, Scope.AGENTS_READ)], responses=documented(404))
 async def get_agent(agent_id: UUID, state: State) -> AgentAnswer:
     """Read an agent."""
     async with autocommit(state.engine) as connection:
@@ -67,7 +71,11 @@ async def get_agent(agent_id: UUID, state: State) -> AgentAnswer:
     return AgentAnswer.model_validate(row)
 
 
-@router.put("/{agent_id}", dependencies=[requires(Role.OPERATOR, audit="agent.update")], responses=documented(404, 409))
+@router.put(
+    "/{agent_id}",
+    dependencies=[requires(Role.OPERATOR, Scope.AGENTS_WRITE, audit="agent.update")],
+    responses=documented(404, 409),
+)
 async def replace_agent(
     agent_id: UUID, body: AgentRequest, request: Request, caller: Caller, state: State
 ) -> AgentAnswer:
@@ -84,7 +92,10 @@ async def replace_agent(
 
 
 @router.delete(
-    "/{agent_id}", status_code=204, dependencies=[requires(Role.ADMIN, audit="agent.delete")], responses=documented(404)
+    "/{agent_id}",
+    status_code=204,
+    dependencies=[requires(Role.ADMIN, Scope.AGENTS_DELETE, audit="agent.delete")],
+    responses=documented(404),
 )
 async def delete_agent(agent_id: UUID, request: Request, caller: Caller, state: State) -> Response:
     """Delete an agent. Saved versions of workflows keep their copy of it and go on working."""

@@ -12,7 +12,7 @@ from service.platform.database import AnyRow
 
 AGENT = ("name", "kind", "settings")
 WORKFLOW = ("name", "description", "current_version")
-API_KEY = ("name", "prefix", "role", "user_id", "expires_at", "revoked_at")
+API_KEY = ("name", "prefix", "role", "scopes", "user_id", "expires_at", "revoked_at")
 """The columns that entries show: what a caller chooses and may read again."""
 
 

@@ -11,15 +11,13 @@ from service.auth import activity
 from service.auth.authenticate import authenticate
 from service.auth.principal import ANONYMOUS
 from service.auth.roles import Role
+from service.auth.scopes import SCOPES, Scope
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.patient_route import PatientRoute
 from service.platform.problems import GUARDED_STATUSES, ProblemError
 
 CHANGES_NOTHING = "nothing"
 """What a route declares as ``audit`` that changes nothing, though its method sounds like it."""
-
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
-"""The two ways to prove who one is, as the OpenAPI document names them."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _ACTION = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
@@ -28,11 +26,12 @@ log = get_logger(__name__)
 
 
 class Access:
-    """What a route declares: the role that its callers must have (None lets everybody in), and the action that its
-    change is audited as. Called for each request, it is the check."""
+    """What a route declares: the role that its callers must have (None lets everybody in), the scope that a narrowed
+    key must have, and the action that its change is audited as. Called for each request, it is the check."""
 
-    def __init__(self, role: Role | None, audit: str | None = None) -> None:
+    def __init__(self, role: Role | None, scope: Scope | None, audit: str | None) -> None:
         self.role = role
+        self.scope = scope
         self.audit = audit
 
     async def __call__(self, request: Request) -> None:
@@ -50,20 +49,25 @@ class Access:
             raise ProblemError(
                 403, "forbidden", f"This needs the role {self.role.value}; you have {principal.role.value}."
             )
+        if self.scope is None or not principal.may(self.scope):
+            log.warning("Refused for want of a scope", needed=self.scope)
+            raise ProblemError(
+                403, "out-of-scope", f"This needs the scope {self.scope}; your key is narrowed to others."
+            )
 
 
-def requires(role: Role, *, audit: str | None = None) -> Any:
-    """A route's entry in ``dependencies``: only callers with this role, or more, pass.
+def requires(role: Role, scope: Scope | None = None, *, audit: str | None = None) -> Any:
+    """A route's entry in ``dependencies``: only callers with this role, or more, pass, and keys with this scope.
 
     ``audit`` is for methods that change something: the action of the one audit entry, like ``workflow.create``, or
     CHANGES_NOTHING.
     """
-    return Depends(Access(role, audit))
+    return Depends(Access(role, scope, audit))
 
 
 def public(*, audit: str | None = None) -> Any:
     """A route's entry in ``dependencies``: everybody passes; ``audit`` as for ``requires``."""
-    return Depends(Access(None, audit))
+    return Depends(Access(None, None, audit))
 
 
 PUBLIC: Any = public()
@@ -73,8 +77,9 @@ PUBLIC: Any = public()
 class GuardedRouter(APIRouter):
     """A router that takes only routes that declare themselves; they outlast a change of the database's primary.
 
-    Each declares in ``dependencies`` one role or PUBLIC, with the audited action where its method changes something,
-    and in ``responses`` the problems that it answers. What cannot declare that (mounts, websockets) is not taken.
+    Each declares in ``dependencies`` one role with its scope, or PUBLIC, with the audited action where its method
+    changes something, and in ``responses`` the problems that it answers. What cannot declare that (mounts, websockets)
+    is not taken.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -89,8 +94,10 @@ class GuardedRouter(APIRouter):
         if missing:
             raise TypeError(f"the route {' '.join(methods)} {self.prefix}{path} must declare {'; '.join(missing)}")
         access = checks[0]
-        extra = {**(options.pop("openapi_extra", None) or {}), "security": SECURITY if access.role else []}
-        if access.role:
+        extra = {**(options.pop("openapi_extra", None) or {}), "security": []}
+        if access.role and access.scope:
+            # The two ways to prove who one is. For schemes like these the list names what the caller must have.
+            extra["security"] = [{"bearer": []}, {"apiKey": [access.scope.value]}]
             extra["x-required-role"] = access.role.value
         if access.audit and access.audit != CHANGES_NOTHING:
             extra["x-audit-action"] = access.audit
@@ -114,6 +121,7 @@ def _missing(checks: list[Access], methods: list[str], responses: dict[int | str
     if len(checks) != 1:
         yield "one role, or PUBLIC, in its dependencies"
     for access in checks[:1]:
+        yield from _missing_scope(access)
         reading = _READING.issuperset(methods)
         if reading and access.audit is not None:
             yield "no audit action, because its method only reads"
@@ -126,3 +134,12 @@ def _missing(checks: list[Access], methods: list[str], responses: dict[int | str
         elif access.role and not responses.keys() >= set(GUARDED_STATUSES):
             lacking = ", ".join(str(status) for status in GUARDED_STATUSES if status not in responses)
             yield f"the problems {lacking}, by responses=documented(...)"
+
+
+def _missing_scope(access: Access) -> Iterator[str]:
+    if access.role is None:
+        return
+    if access.scope is None:
+        yield "the scope that a narrowed key needs, one of service/auth/scopes.py"
+    elif SCOPES[access.scope].role is not access.role:
+        yield f"the role {SCOPES[access.scope].role}, which its scope {access.scope} has in service/auth/scopes.py"

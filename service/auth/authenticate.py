@@ -7,6 +7,7 @@ from fastapi import Request
 from service.auth.keys import find_key
 from service.auth.principal import ANONYMOUS, Principal
 from service.auth.roles import Role
+from service.auth.scopes import ALWAYS
 from service.auth.tokens import InvalidTokenError, read_token
 from service.platform import metrics
 from service.platform.database import autocommit
@@ -42,4 +43,7 @@ async def authenticate(request: Request) -> Principal:
         row = await find_key(connection, key)
     if row is None:
         raise _refused("bad_key", "The API key is not valid.")
-    return Principal(f"key:{row.id}", Role(row.role), "api_key", user_id=row.user_id, expires_at=row.expires_at)
+    # A key can never do more than the one who made it, also when that one's role was taken down since.
+    role = Role(row.role).at_most(Role(row.owner_role)) if row.owner_role else Role(row.role)
+    scopes = None if row.scopes is None else frozenset(row.scopes) | ALWAYS
+    return Principal(f"key:{row.id}", role, "api_key", user_id=row.user_id, expires_at=row.expires_at, scopes=scopes)

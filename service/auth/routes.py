@@ -9,9 +9,11 @@ from service.audit.change import API_KEY, change, locked
 from service.audit.record import Actor, record
 from service.auth import keys
 from service.auth.access import CHANGES_NOTHING, GuardedRouter, public, requires
+from service.auth.new_keys import refuse_more_than_own
 from service.auth.principal import Caller, Principal
 from service.auth.roles import Role
 from service.auth.schemas import CallerAnswer, KeyAnswer, KeyRequest, LoginRequest, NewKeyAnswer, TokenAnswer
+from service.auth.scopes import Scope
 from service.auth.tokens import issue_token
 from service.platform import metrics
 from service.platform.database import autocommit, transaction
@@ -47,27 +49,41 @@ async def login(body: LoginRequest, request: Request, state: State) -> TokenAnsw
     return TokenAnswer(access_token=token, expires_in=state.settings.jwt_expiration_minutes * 60)
 
 
-@router.post("/test", dependencies=[requires(Role.VIEWER, audit=CHANGES_NOTHING)], responses=documented())
+@router.post(
+    "/test", dependencies=[requires(Role.VIEWER, Scope.SELF_READ, audit=CHANGES_NOTHING)], responses=documented()
+)
 async def check_credentials(caller: Caller) -> CallerAnswer:
     """Tell who the presented token or key belongs to."""
-    return CallerAnswer(subject=caller.subject, kind=caller.kind, role=caller.role, expires_at=caller.expires_at)
+    scopes = None if caller.scopes is None else sorted(caller.scopes)
+    return CallerAnswer(
+        subject=caller.subject, kind=caller.kind, role=caller.role, scopes=scopes, expires_at=caller.expires_at
+    )
 
 
 @router.post(
-    "/keys", status_code=201, dependencies=[requires(Role.ADMIN, audit="api_key.create")], responses=documented()
+    "/keys",
+    status_code=201,
+    dependencies=[requires(Role.ADMIN, Scope.KEYS_MANAGE, audit="api_key.create")],
+    responses=documented(),
 )
 async def create_key(body: KeyRequest, request: Request, caller: Caller, state: State) -> NewKeyAnswer:
-    """Create an API key. The answer is the only place where the key can be read."""
+    """Create an API key. The answer is the only place where the key can be read; it cannot do more than its maker."""
+    refuse_more_than_own(caller, body)
     async with transaction(state.engine) as connection:
         key, row = await keys.create_key(
-            connection, name=body.name, role=body.role, user_id=caller.user_id, expires_at=body.expires_at
+            connection,
+            name=body.name,
+            role=body.role,
+            scopes=body.scopes,
+            user_id=caller.user_id,
+            expires_at=body.expires_at,
         )
         detail = change(API_KEY, after=row)
         await record(connection, Actor.of(request, caller), "api_key.create", "api_key", row.id, detail)
     return NewKeyAnswer(key=key, **KeyAnswer.model_validate(row).model_dump())
 
 
-@router.get("/keys", dependencies=[requires(Role.ADMIN)], responses=documented())
+@router.get("/keys", dependencies=[requires(Role.ADMIN, Scope.KEYS_MANAGE)], responses=documented())
 async def list_keys(paging: Paging, state: State) -> Page[KeyAnswer]:
     """List the API keys, newest first; the keys themselves are not stored."""
     async with autocommit(state.engine) as connection:
@@ -79,7 +95,7 @@ async def list_keys(paging: Paging, state: State) -> Page[KeyAnswer]:
 @router.delete(
     "/keys/{key_id}",
     status_code=204,
-    dependencies=[requires(Role.ADMIN, audit="api_key.revoke")],
+    dependencies=[requires(Role.ADMIN, Scope.KEYS_MANAGE, audit="api_key.revoke")],
     responses=documented(404),
 )
 async def revoke_key(key_id: UUID, request: Request, caller: Caller, state: State) -> Response:

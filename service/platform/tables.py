@@ -22,7 +22,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 RUN_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
@@ -79,6 +79,7 @@ api_keys = Table(
     _time("expires_at"),
     _time("revoked_at"),
     _time("last_used_at"),
+    Column("scopes", ARRAY(Text), nullable=True),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("key_hash"),
     ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),

@@ -10,6 +10,7 @@ from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform import metrics
 from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars, get_logger
@@ -38,7 +39,7 @@ log = get_logger(__name__)
 @router.post(
     "/workflows/{workflow_id}/execute",
     status_code=202,
-    dependencies=[requires(Role.OPERATOR, audit="run.accept")],
+    dependencies=[requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit="run.accept")],
     responses=documented(404),
 )
 async def execute_workflow(
@@ -75,7 +76,7 @@ async def execute_workflow(
     )
 
 
-@router.get("/runs", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.get("/runs", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented())
 async def list_runs(
     paging: Paging,
     state: State,
@@ -96,7 +97,7 @@ def _answer(row: AnyRow, steps: list[StepAnswer]) -> RunAnswer:
     return RunAnswer(**summary, input=row.input, output=row.output, error=row.error, steps=steps)
 
 
-@router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented(404))
 async def get_run(run_id: UUID, state: State) -> RunAnswer:
     """Read a run with its steps."""
     async with autocommit(state.engine) as connection:
@@ -110,7 +111,7 @@ async def get_run(run_id: UUID, state: State) -> RunAnswer:
 @router.post(
     "/runs/{run_id}/cancel",
     status_code=202,
-    dependencies=[requires(Role.OPERATOR, audit="run.cancel")],
+    dependencies=[requires(Role.OPERATOR, Scope.RUNS_CANCEL, audit="run.cancel")],
     responses=documented(404, 409),
 )
 async def cancel_run(run_id: UUID, request: Request, caller: Caller, state: State) -> CancelAnswer:

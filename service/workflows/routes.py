@@ -12,6 +12,7 @@ from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars
 from service.platform.paging import Page, Paging
@@ -39,7 +40,10 @@ def _answer(row: AnyRow, definition: dict[str, Any]) -> WorkflowAnswer:
 
 
 @router.post(
-    "", status_code=201, dependencies=[requires(Role.OPERATOR, audit="workflow.create")], responses=documented(409)
+    "",
+    status_code=201,
+    dependencies=[requires(Role.OPERATOR, Scope.WORKFLOWS_WRITE, audit="workflow.create")],
+    responses=documented(409),
 )
 async def create_workflow(
     body: WorkflowRequest, request: Request, response: Response, caller: Caller, state: State
@@ -57,7 +61,7 @@ async def create_workflow(
     return _answer(row, definition)
 
 
-@router.get("", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.get("", dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)], responses=documented())
 async def list_workflows(paging: Paging, state: State) -> Page[WorkflowSummary]:
     """List the workflows by name."""
     async with autocommit(state.engine) as connection:
@@ -66,7 +70,7 @@ async def list_workflows(paging: Paging, state: State) -> Page[WorkflowSummary]:
     return Page(items=items, total=total, page=paging.page, size=paging.size)
 
 
-@router.get("/{workflow_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get("/{workflow_id}", dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)], responses=documented(404))
 async def get_workflow(workflow_id: UUID, state: State) -> WorkflowAnswer:
     """Read a workflow with the steps of its current version."""
     bind_contextvars(workflow_id=str(workflow_id))
@@ -77,7 +81,11 @@ async def get_workflow(workflow_id: UUID, state: State) -> WorkflowAnswer:
     return _answer(row, row.definition)
 
 
-@router.get("/{workflow_id}/versions/{version}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get(
+    "/{workflow_id}/versions/{version}",
+    dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)],
+    responses=documented(404),
+)
 async def get_workflow_version(
     workflow_id: UUID, version: Annotated[int, Path(ge=1, le=2**31 - 1)], state: State
 ) -> VersionAnswer:
@@ -98,7 +106,9 @@ async def get_workflow_version(
 
 
 @router.put(
-    "/{workflow_id}", dependencies=[requires(Role.OPERATOR, audit="workflow.update")], responses=documented(404, 409)
+    "/{workflow_id}",
+    dependencies=[requires(Role.OPERATOR, Scope.WORKFLOWS_WRITE, audit="workflow.update")],
+    responses=documented(404, 409),
 )
 async def replace_workflow(
     workflow_id: UUID, body: WorkflowRequest, request: Request, caller: Caller, state: State
@@ -126,7 +136,7 @@ async def replace_workflow(
 @router.delete(
     "/{workflow_id}",
     status_code=204,
-    dependencies=[requires(Role.ADMIN, audit="workflow.delete")],
+    dependencies=[requires(Role.ADMIN, Scope.WORKFLOWS_DELETE, audit="workflow.delete")],
     responses=documented(404, 409),
 )
 async def delete_workflow(workflow_id: UUID, request: Request, caller: Caller, state: State) -> Response:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from service.auth.passwords import Passwords
 from service.migrations.migrate import MigrationFailedError, alembic_config, migrate, upgrade_schema
-from service.migrations.revisions import DataLossError, go_back, losing_statements, show
+from service.migrations.revisions import DataLossError, go_back, losing_statements, newest_revision, show
 from service.platform.database import create_engine, transaction
 from service.platform.kafka import check_kafka, ensure_topics
 from service.platform.settings import Settings
@@ -66,7 +66,7 @@ async def test_a_schema_that_differs_from_the_code_is_noticed(database: str) -> 
 @pytest.mark.item("migration-downgrade-tested")
 async def test_a_way_back_that_loses_data_is_refused_until_that_is_accepted(database: str) -> None:
     settings = make_settings(database)
-    assert await show(settings) == {"current": "0001", "newest": "0001"}
+    assert await show(settings) == {"current": newest_revision(), "newest": newest_revision()}
     with pytest.raises(DataLossError) as refused:
         await go_back(settings, "base", accept_loss=False)
     assert "DROP TABLE runs" in refused.value.statements
@@ -76,17 +76,32 @@ async def test_a_way_back_that_loses_data_is_refused_until_that_is_accepted(data
 
 
 async def test_going_back_to_the_present_revision_changes_nothing(database: str) -> None:
-    await go_back(make_settings(database), "0001", accept_loss=False)
+    await go_back(make_settings(database), newest_revision(), accept_loss=False)
     assert await _tables(make_settings(database)) == set(metadata.tables)
 
 
 async def test_a_revision_that_this_version_does_not_know_is_no_way_back(database: str) -> None:
-    with pytest.raises(MigrationFailedError, match="no way back from 0001 to 0999"):
+    with pytest.raises(MigrationFailedError, match=f"no way back from {newest_revision()} to 0999"):
         await go_back(make_settings(database), "0999", accept_loss=False)
 
 
 def test_dropping_an_index_loses_no_data() -> None:
     assert not [each for each in losing_statements("0001", "base") if "INDEX" in each]
+
+
+async def test_a_narrowed_key_ends_when_the_schema_forgets_its_scopes(database: str) -> None:
+    settings = make_settings(database)
+    insertion = (
+        "INSERT INTO api_keys (id, name, prefix, key_hash, role, scopes) VALUES"
+        " (gen_random_uuid(), 'narrow', 'a', 'a', 'admin', '{runs:read}')"
+        ", (gen_random_uuid(), 'wide', 'b', 'b', 'admin', NULL)"
+    )
+    await _alembic(settings, lambda connection: connection.execute(text(insertion)))
+    await go_back(settings, "0001", accept_loss=True)
+    ended: dict[str, bool] = {}
+    query = text("SELECT name, revoked_at IS NOT NULL FROM api_keys")
+    await _alembic(settings, lambda connection: ended.update(list(connection.execute(query))))
+    assert ended == {"narrow": True, "wide": False}
 
 
 async def test_two_migrations_at_once_do_not_disturb_each_other(empty_database: str) -> None:

@@ -9,13 +9,15 @@ from fastapi import APIRouter, FastAPI
 from service.app import create_app
 from service.auth.access import CHANGES_NOTHING, PUBLIC, Access, GuardedRouter, public, requires
 from service.auth.roles import Role
+from service.auth.scopes import SCOPES, Scope
+from service.openapi import document
 from service.platform.problems import NO_PROBLEMS, documented
 from tests.service.support import make_settings
 
 pytestmark = pytest.mark.ring("unit")
 
-READ = requires(Role.VIEWER)
-CHANGE = requires(Role.OPERATOR, audit="thing.change")
+READ = requires(Role.VIEWER, Scope.RUNS_READ)
+CHANGE = requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit="thing.change")
 
 
 async def _nothing() -> None:
@@ -36,7 +38,7 @@ def _add(method: str, dependencies: list[Any] | None, responses: Any) -> APIRout
         ("POST", CHANGE),
         ("DELETE", CHANGE),
         ("POST", public(audit="auth.login")),
-        ("POST", requires(Role.VIEWER, audit=CHANGES_NOTHING)),
+        ("POST", requires(Role.VIEWER, Scope.RUNS_READ, audit=CHANGES_NOTHING)),
     ],
 )
 def test_a_route_that_declares_all_is_added(method: str, access: Any) -> None:
@@ -59,7 +61,7 @@ def test_a_route_that_may_change_something_cannot_be_added_without_its_audit_act
 @pytest.mark.parametrize("action", ["change", "Thing.Change", "thing change", ""])
 def test_an_action_reads_like_the_others(action: str) -> None:
     with pytest.raises(TypeError, match=r"an audit action that reads like workflow\.create"):
-        _add("POST", [requires(Role.OPERATOR, audit=action)], documented())
+        _add("POST", [requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit=action)], documented())
 
 
 def test_a_reading_route_declares_no_audit_action() -> None:
@@ -72,6 +74,18 @@ def test_a_route_cannot_be_added_without_its_problems() -> None:
         TypeError, match=r"must declare its problems, by responses=documented\(\.\.\.\), or NO_PROBLEMS"
     ):
         _add("GET", [PUBLIC], None)
+
+
+def test_a_guarded_route_cannot_be_added_without_its_scope() -> None:
+    with pytest.raises(
+        TypeError, match=r"must declare the scope that a narrowed key needs, one of service/auth/scopes"
+    ):
+        _add("GET", [requires(Role.VIEWER)], documented())
+
+
+def test_a_route_has_the_role_that_its_scope_has_in_the_table() -> None:
+    with pytest.raises(TypeError, match="must declare the role admin, which its scope audit:read has"):
+        _add("GET", [requires(Role.VIEWER, Scope.AUDIT_READ)], documented())
 
 
 def test_a_guarded_route_documents_the_problems_of_every_guarded_route() -> None:
@@ -99,6 +113,23 @@ def test_all_that_is_missing_is_said_at_once() -> None:
 def test_nothing_can_be_added_that_declares_no_access(add: Callable[[GuardedRouter], object]) -> None:
     with pytest.raises(TypeError):
         add(GuardedRouter())
+
+
+def test_each_scope_is_in_the_table_and_needed_by_a_route() -> None:
+    operations = [operation for path in document()["paths"].values() for operation in path.values()]
+    needed = [scope for operation in operations for way in operation["security"] for scope in way.get("apiKey", ())]
+    assert set(needed) == set(Scope) == set(SCOPES)
+
+
+def test_each_guarded_operation_names_its_scope_for_keys_only() -> None:
+    described = document()["components"]["securitySchemes"]["apiKey"]["x-scopes"]
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if operation["security"]:
+                [bearer, key] = operation["security"]
+                assert bearer == {"bearer": []}, f"{method} {path}"
+                assert len(key["apiKey"]) == 1, f"{method} {path}"
+                assert set(key["apiKey"]) <= set(described), f"{method} {path}"
 
 
 def test_every_route_of_the_service_is_guarded_but_the_document_itself() -> None:
