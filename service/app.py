@@ -14,7 +14,7 @@ from service.auth import routes as auth
 from service.auth.passwords import Passwords
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
-from service.platform import failover, metrics, problems
+from service.platform import failover, metrics, problems, rate_headers
 from service.platform.database import create_engine
 from service.platform.logging import configure_logging, get_logger
 from service.platform.middleware import correlation
@@ -25,6 +25,7 @@ from service.platform.middleware.security_headers import SecurityHeadersMiddlewa
 from service.platform.middleware.trusted_hosts import TrustedHostsMiddleware
 from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
+from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs import routes as runs
 from service.state import ServiceState
@@ -40,8 +41,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine = create_engine(settings, application="workflow-api", processes=settings.api_workers)
     wakeup = OutboxWakeup(engine)
     wakeup.start()
+    limit, window = settings.rate_limit_requests, settings.rate_limit_window
     app.state.service = ServiceState(
-        settings, engine, wakeup, Passwords(), failover.Patience(failover.PATIENCE_SECONDS)
+        settings,
+        engine,
+        wakeup,
+        Passwords(),
+        failover.Patience(failover.PATIENCE_SECONDS),
+        callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
     )
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:
@@ -67,7 +74,7 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
         allow_credentials=settings.cors_allow_credentials,
         allow_methods=settings.cors_allow_methods,
         allow_headers=settings.cors_allow_headers,
-        expose_headers=[correlation.HEADER, "Location", "Retry-After"],
+        expose_headers=[correlation.HEADER, "Location", "Retry-After", *rate_headers.NAMES],
     )
     app.add_middleware(TrustedHostsMiddleware, hosts=settings.trusted_hosts)
     app.add_middleware(SecurityHeadersMiddleware)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.auth.passwords import Passwords
 from service.platform.failover import Patience
 from service.platform.settings import Settings
+from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 
 
@@ -21,6 +22,8 @@ class ServiceState:
     wakeup: OutboxWakeup
     passwords: Passwords
     patience: Patience
+    callers: SlidingWindow | None
+    """How many requests each caller sent lately; None where there is no limit."""
 
 
 async def _state(request: Request) -> ServiceState:

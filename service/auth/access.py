@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.params import Depends as DependsMark
@@ -12,9 +12,11 @@ from service.auth.authenticate import authenticate
 from service.auth.principal import ANONYMOUS
 from service.auth.roles import Role
 from service.auth.scopes import SCOPES, Scope
+from service.platform import rate_headers
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.patient_route import PatientRoute
 from service.platform.problems import GUARDED_STATUSES, ProblemError
+from service.state import ServiceState
 
 CHANGES_NOTHING = "nothing"
 """What a route declares as ``audit`` that changes nothing, though its method sounds like it."""
@@ -44,6 +46,9 @@ class Access:
         request.state.principal = principal
         bind_contextvars(user_id=principal.subject)
         activity.note(principal.subject)
+        callers = cast(ServiceState, request.app.state.service).callers
+        if callers is not None and principal is not ANONYMOUS:
+            rate_headers.count(request.scope, callers, principal.subject)
         if not principal.role.includes(self.role):
             log.warning("Refused for want of a role", role=principal.role, needed=self.role)
             raise ProblemError(
