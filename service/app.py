@@ -19,6 +19,7 @@ from service.platform.database import create_engine
 from service.platform.logging import configure_logging, get_logger
 from service.platform.middleware import correlation
 from service.platform.middleware.body_limit import BodyLimitMiddleware
+from service.platform.middleware.json_depth import JsonDepthMiddleware
 from service.platform.middleware.rate_limit import RateLimitMiddleware
 from service.platform.middleware.request_context import RequestContextMiddleware
 from service.platform.middleware.security_headers import SecurityHeadersMiddleware
@@ -65,6 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_layers(app: FastAPI, settings: Settings) -> None:
     """The first is the innermost. Only pure ASGI ones: others cancel a handler when its client goes away, in the
     middle of a transaction, and lose the connection."""
+    app.add_middleware(JsonDepthMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RateLimitMiddleware, requests=settings.rate_limit_requests, window=settings.rate_limit_window)
     app.add_middleware(UnhandledErrorMiddleware)

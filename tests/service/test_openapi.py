@@ -2,6 +2,8 @@
 
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
@@ -49,6 +51,19 @@ async def test_a_documentation_page_loads_everything_from_this_server(page: str)
             assert address.startswith("/"), f"{page} loads {address}"
             assert (await client.get(address)).status_code == 200, address
         assert "http" not in re.sub(r"<!--.*?-->", "", answer.text).replace("http-equiv", "")
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_a_documentation_page_runs_no_script_but_its_own(page: str) -> None:
+    async with plain_client(create_app(make_settings("postgresql://u@h/d"))) as client:
+        answer = await client.get(page)
+    policy = dict(each.strip().split(" ", 1) for each in answer.headers["Content-Security-Policy"].split(";"))
+    inline = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+    hashes = [b64encode(sha256(script.encode()).digest()).decode() for script in inline]
+    assert policy["script-src"].split() == ["'self'", *(f"'sha256-{each}'" for each in hashes)]
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert not re.search(r"<[^>]+\son\w+=", answer.text), "a handler in the page would need unsafe-inline"
 
 
 async def test_only_the_pages_own_files_are_served() -> None:
