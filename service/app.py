@@ -11,6 +11,7 @@ from service import docs, openapi
 from service.agents import routes as agents
 from service.audit import routes as audit
 from service.auth import routes as auth
+from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
@@ -49,6 +50,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         wakeup,
         Passwords(),
         failover.Patience(failover.PATIENCE_SECONDS),
+        LoginThrottle(),
         callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
     )
     app.state.readiness = ReadinessChecks(settings, engine)

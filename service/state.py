@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
 from service.platform.failover import Patience
 from service.platform.settings import Settings
@@ -22,6 +23,7 @@ class ServiceState:
     wakeup: OutboxWakeup
     passwords: Passwords
     patience: Patience
+    logins: LoginThrottle
     callers: SlidingWindow | None
     """How many requests each caller sent lately; None where there is no limit."""
 

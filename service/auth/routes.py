@@ -10,7 +10,7 @@ from service.audit.record import Actor, record
 from service.auth import keys
 from service.auth.access import CHANGES_NOTHING, GuardedRouter, public, requires
 from service.auth.new_keys import refuse_more_than_own
-from service.auth.principal import Caller, Principal
+from service.auth.principal import Caller, Principal, address_of
 from service.auth.roles import Role
 from service.auth.schemas import CallerAnswer, KeyAnswer, KeyRequest, LoginRequest, NewKeyAnswer, TokenAnswer
 from service.auth.scopes import Scope
@@ -29,14 +29,16 @@ log = get_logger(__name__)
 
 @router.post("/login", dependencies=[public(audit="auth.login")], responses=documented(409))
 async def login(body: LoginRequest, request: Request, state: State) -> TokenAnswer:
-    """Exchange a user's name and password for a bearer token."""
+    """Exchange a user's name and password for a bearer token. Who is refused often has to wait."""
     if not state.settings.authentication_enabled:
         raise ProblemError(409, "authentication-off", "Authentication is off here: no token is needed.")
-    async with autocommit(state.engine) as connection:
-        query = select(users.c.id, users.c.password_hash, users.c.role).where(users.c.username == body.username)
-        user = (await connection.execute(query)).one_or_none()
-    # The connection is given back before the slow hash, so that log-ins cannot use up the pool.
-    fits = await state.passwords.verify(body.password.get_secret_value(), user.password_hash if user else None)
+    with state.logins.attempt(body.username, address_of(request)) as attempt:
+        async with autocommit(state.engine) as connection:
+            query = select(users.c.id, users.c.password_hash, users.c.role).where(users.c.username == body.username)
+            user = (await connection.execute(query)).one_or_none()
+        # The connection is given back before the slow hash, so that log-ins cannot use up the pool.
+        fits = await state.passwords.verify(body.password.get_secret_value(), user.password_hash if user else None)
+        attempt.refused = not fits
     if user is None or not fits:
         metrics.AUTH_FAILURES.labels("bad_password").inc()
         log.warning("Log-in refused", user_id=str(user.id) if user else None)
