@@ -1,5 +1,6 @@
 """A route that does not declare itself is refused when it is added, which is when its module is imported."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from service.app import create_app
 from service.auth.access import CHANGES_NOTHING, PUBLIC, Access, GuardedRouter, public, requires
 from service.auth.roles import Role
 from service.auth.scopes import SCOPES, Scope
-from service.openapi import document
+from service.openapi import DOCUMENT, document
 from service.platform.problems import NO_PROBLEMS, documented
 from tests.service.support import make_settings
 
@@ -119,6 +120,12 @@ def test_each_scope_is_in_the_table_and_needed_by_a_route() -> None:
     operations = [operation for path in document()["paths"].values() for operation in path.values()]
     needed = [scope for operation in operations for way in operation["security"] for scope in way.get("apiKey", ())]
     assert set(needed) == set(Scope) == set(SCOPES)
+
+
+def test_the_page_about_access_has_the_table_of_the_code() -> None:
+    page = (DOCUMENT.parents[1] / "docs" / "access.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z:]+)` \| (\w+) \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [(scope, grant.role, grant.meaning) for scope, grant in SCOPES.items()]
 
 
 def test_each_guarded_operation_names_its_scope_for_keys_only() -> None:
