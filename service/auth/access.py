@@ -15,7 +15,7 @@ from service.auth.scopes import SCOPES, Scope
 from service.platform import rate_headers
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.patient_route import PatientRoute
-from service.platform.problems import GUARDED_STATUSES, ProblemError
+from service.platform.problems import GUARDED_STATUSES, ProblemError, documented_one
 from service.state import ServiceState
 
 CHANGES_NOTHING = "nothing"
@@ -106,6 +106,9 @@ class GuardedRouter(APIRouter):
             extra["x-required-role"] = access.role.value
         if access.audit and access.audit != CHANGES_NOTHING:
             extra["x-audit-action"] = access.audit
+        if not _READING.issuperset(methods):
+            # Every body can be too large.
+            options["responses"] = {**options["responses"], 413: documented_one(413)}
         super().add_api_route(path, endpoint, openapi_extra=extra, **options)
 
     def include_router(self, router: APIRouter, **options: Any) -> None:

@@ -33,6 +33,19 @@ def test_every_operation_says_who_may_call_it() -> None:
     assert public == {"get /health", "get /health/ready", "post /api/v1/auth/login"}
 
 
+def test_what_an_operation_may_refuse_is_documented_with_its_header_fields() -> None:
+    whole = document()
+    for path, operations in whole["paths"].items():
+        for method, operation in operations.items():
+            answers = operation["responses"]
+            assert ("413" in answers) is (method != "get"), f"{method} {path}"
+            if operation["security"]:
+                assert set(answers["429"]["headers"]) == {"Retry-After", "RateLimit", "RateLimit-Policy"}
+                assert set(answers["503"]["headers"]) == {"Retry-After"}
+                assert set(answers["401"]["headers"]) == {"WWW-Authenticate"}
+    assert set(whole["components"]["headers"]) == {"Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"}
+
+
 def test_operations_are_named_once() -> None:
     names = [operation["operationId"] for path in document()["paths"].values() for operation in path.values()]
     assert len(names) == len(set(names))
