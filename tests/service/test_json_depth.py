@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
 
 from service.platform import problems
 from service.platform.middleware.body_limit import MAXIMUM_BYTES
@@ -98,6 +99,28 @@ async def test_a_body_that_is_too_deep_is_refused_with_the_rule() -> None:
 async def test_the_deepest_body_that_is_allowed_passes() -> None:
     async with _client() as client:
         assert (await client.post("/values", content=_nested(64))).json() == 1
+
+
+async def test_a_client_that_goes_away_is_told_on_as_it_is() -> None:
+    said: list[Message] = [
+        {"type": "http.request", "body": _nested(65), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    heard: list[Message] = []
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        heard.extend([await receive(), await receive()])
+
+    coming = iter(said)
+
+    async def receive() -> Message:
+        return next(coming)
+
+    async def send(_message: Message) -> None:
+        raise AssertionError("nothing is answered")
+
+    await JsonDepthMiddleware(app)({"type": "http", "method": "POST"}, receive, send)
+    assert heard == said
 
 
 async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:

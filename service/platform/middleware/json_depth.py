@@ -40,6 +40,8 @@ class JsonDepthMiddleware:
 
         async def receive_checked() -> Message:
             message = await receive()
+            if message["type"] != "http.request":
+                return message
             pieces.append(message.get("body", b""))
             if not message.get("more_body", False) and is_deeper(b"".join(pieces), self.maximum):
                 limit = FieldProblem(field="body", message=f"may nest arrays and objects {self.maximum} times at most")
