@@ -11,20 +11,23 @@ from service import docs, openapi
 from service.agents import routes as agents
 from service.audit import routes as audit
 from service.auth import routes as auth
+from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
-from service.platform import failover, metrics, problems
+from service.platform import failover, metrics, problems, rate_headers
 from service.platform.database import create_engine
 from service.platform.logging import configure_logging, get_logger
 from service.platform.middleware import correlation
 from service.platform.middleware.body_limit import BodyLimitMiddleware
+from service.platform.middleware.json_depth import JsonDepthMiddleware
 from service.platform.middleware.rate_limit import RateLimitMiddleware
 from service.platform.middleware.request_context import RequestContextMiddleware
 from service.platform.middleware.security_headers import SecurityHeadersMiddleware
 from service.platform.middleware.trusted_hosts import TrustedHostsMiddleware
 from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
+from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs import execute
 from service.runs import routes as runs
@@ -46,9 +49,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wakeup = OutboxWakeup(engine)
     wakeup.start()
     patience = failover.Patience(failover.PATIENCE_SECONDS)
-    acceptor = Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging)
-    backlog = Backlog(engine, settings.run_backlog_limit)
-    app.state.service = ServiceState(settings, engine, wakeup, Passwords(), patience, acceptor, backlog)
+    limit, window = settings.rate_limit_requests, settings.rate_limit_window
+    app.state.service = ServiceState(
+        settings,
+        engine,
+        wakeup,
+        Passwords(),
+        patience,
+        LoginThrottle(),
+        callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
+        acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
+        backlog=Backlog(engine, settings.run_backlog_limit),
+    )
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:
         log.warning("Authentication is off because JWT_SECRET is not set: every caller may do everything")
@@ -56,8 +68,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await acceptor.stop()
-        await backlog.stop()
+        await app.state.service.acceptor.stop()
+        await app.state.service.backlog.stop()
         await wakeup.stop()
         await engine.dispose()
         log.info("The API has stopped")
@@ -66,6 +78,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_layers(app: FastAPI, settings: Settings) -> None:
     """The first is the innermost. Only pure ASGI ones: others cancel a handler when its client goes away, in the
     middle of a transaction, and lose the connection."""
+    app.add_middleware(JsonDepthMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(RateLimitMiddleware, requests=settings.rate_limit_requests, window=settings.rate_limit_window)
     app.add_middleware(UnhandledErrorMiddleware)
@@ -75,7 +88,7 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
         allow_credentials=settings.cors_allow_credentials,
         allow_methods=settings.cors_allow_methods,
         allow_headers=settings.cors_allow_headers,
-        expose_headers=[correlation.HEADER, "Location", "Retry-After", REPEATED],
+        expose_headers=[correlation.HEADER, "Location", "Retry-After", REPEATED, *rate_headers.NAMES],
     )
     app.add_middleware(TrustedHostsMiddleware, hosts=settings.trusted_hosts)
     app.add_middleware(SecurityHeadersMiddleware)

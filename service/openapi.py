@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.platform.problems import Problem
+from service.auth.scopes import SCOPES
+from service.platform.problems import HEADERS, Problem
 from service.platform.settings import Settings
 
 DOCUMENT = Path(__file__).with_name("openapi.json")
@@ -21,7 +22,16 @@ def describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
     components = found.setdefault("components", {})
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "apiKey": {"type": "apiKey", "in": "header", "name": settings.api_key_header},
+        "apiKey": {
+            "type": "apiKey",
+            "in": "header",
+            "name": settings.api_key_header,
+            "description": "A key may be narrowed to scopes; each operation names the one that it needs.",
+            "x-scopes": {scope.value: f"{grant.meaning} ({grant.role})" for scope, grant in SCOPES.items()},
+        },
+    }
+    components["headers"] = {
+        name: {"description": meaning, "schema": schema} for name, (meaning, schema) in HEADERS.items()
     }
     schemas = components.setdefault("schemas", {})
     described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

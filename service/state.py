@@ -6,9 +6,11 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
 from service.platform.failover import Patience
 from service.platform.settings import Settings
+from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
@@ -23,6 +25,9 @@ class ServiceState:
     wakeup: OutboxWakeup
     passwords: Passwords
     patience: Patience
+    logins: LoginThrottle
+    callers: SlidingWindow | None
+    """How many requests each caller sent lately; None where there is no limit."""
     acceptor: Acceptor
     backlog: Backlog
 

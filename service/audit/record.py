@@ -7,6 +7,7 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.auth.principal import Principal, address_of
+from service.platform.logging import masked
 from service.platform.middleware.correlation import correlation_id
 from service.platform.tables import audit_log
 
@@ -19,11 +20,14 @@ class Actor:
     address: str | None
     enabled: bool
     """Whether entries are written at all (ENABLE_AUDIT_LOGGING)."""
+    declared: str | None = None
+    """The only action that the route may write, as it declares it; None where no route is involved."""
 
     @classmethod
     def of(cls, request: Request, caller: Principal) -> "Actor":
         """The actor behind a request."""
-        return cls(caller.subject, address_of(request), request.app.state.service.settings.enable_audit_logging)
+        enabled = request.app.state.service.settings.enable_audit_logging
+        return cls(caller.subject, address_of(request), enabled, request.state.audit)
 
 
 async def record(
@@ -34,7 +38,12 @@ async def record(
     subject_id: object = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Add one entry; ``action`` reads like ``workflow.create``. The detail must hold no secret."""
+    """Add one entry; ``action`` reads like ``workflow.create``. What is named like a secret is masked in the detail.
+
+    Raises RuntimeError for an action that the route does not declare.
+    """
+    if actor.declared is not None and action != actor.declared:
+        raise RuntimeError(f"the route declares that it audits {actor.declared}, not {action}")
     if not actor.enabled:
         return
     await connection.execute(
@@ -45,6 +54,6 @@ async def record(
             subject_id=None if subject_id is None else str(subject_id),
             correlation_id=correlation_id(),
             address=actor.address,
-            detail=detail or {},
+            detail=masked(detail or {}),
         )
     )

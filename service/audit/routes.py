@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from service.auth.access import GuardedRouter, requires
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform.database import autocommit
 from service.platform.paging import Page, Paging
 from service.platform.problems import documented
@@ -34,7 +35,7 @@ class AuditEntry(BaseModel):
     detail: dict[str, Any]
 
 
-@router.get("", dependencies=[requires(Role.ADMIN)], responses=documented())
+@router.get("", dependencies=[requires(Role.ADMIN, Scope.AUDIT_READ)], responses=documented())
 async def list_audit(
     paging: Paging,
     state: State,

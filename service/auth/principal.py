@@ -19,6 +19,12 @@ class Principal:
     kind: Literal["user", "api_key", "anonymous"]
     user_id: UUID | None = None
     expires_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+    """What a key is narrowed to; None for all that the role may."""
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller is not narrowed to other things."""
+        return self.scopes is None or scope in self.scopes
 
 
 ANONYMOUS = Principal("anonymous", Role.ADMIN, "anonymous")

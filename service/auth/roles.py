@@ -14,3 +14,7 @@ class Role(StrEnum):
         """Whether this role may do what the other one may."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
+
+    def at_most(self, other: "Role") -> "Role":
+        """The lesser one of both."""
+        return other if self.includes(other) else self

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 
 
 class LoginRequest(BaseModel):
@@ -32,6 +33,7 @@ class CallerAnswer(BaseModel):
     subject: str
     kind: Literal["user", "api_key", "anonymous"]
     role: Role
+    scopes: list[str] | None = Field(description="What a key is narrowed to; null for all that the role may")
     expires_at: datetime | None
 
 
@@ -42,6 +44,12 @@ class KeyRequest(BaseModel):
 
     name: str = Field(min_length=1, max_length=200, description="What the key is for")
     role: Role = Role.VIEWER
+    scopes: list[Scope] | None = Field(
+        None,
+        min_length=1,
+        max_length=len(Scope),
+        description="What it is narrowed to; all that its role may, if left out",
+    )
     expires_at: AwareDatetime | None = Field(None, description="When it ends, with a time zone; never, if left out")
 
 
@@ -54,6 +62,7 @@ class KeyAnswer(BaseModel):
     name: str
     prefix: str = Field(description="Part of the key, to recognise it by")
     role: Role
+    scopes: list[str] | None = Field(description="What it is narrowed to; null for all that its role may")
     user_id: UUID | None
     created_at: datetime
     expires_at: datetime | None

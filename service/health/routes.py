@@ -11,7 +11,7 @@ from service.auth.access import PUBLIC, GuardedRouter
 from service.health.readiness import Connection
 from service.platform import metrics
 from service.platform.database import measure_pool
-from service.platform.problems import ProblemError
+from service.platform.problems import NO_PROBLEMS, ProblemError
 
 router = GuardedRouter(tags=["health"])
 
@@ -42,7 +42,7 @@ class ReadinessAnswer(BaseModel):
     timestamp: str = Field(default_factory=_now, examples=["2024-01-15T10:30:00Z"])
 
 
-@router.get("/health", dependencies=[PUBLIC])
+@router.get("/health", dependencies=[PUBLIC], responses=NO_PROBLEMS)
 async def liveness() -> LivenessAnswer:
     """Tell that the process lives; dependencies do not matter here."""
     return LivenessAnswer()
@@ -58,7 +58,7 @@ async def readiness(request: Request, response: Response) -> ReadinessAnswer:
     )
 
 
-@router.get("/metrics", dependencies=[PUBLIC], include_in_schema=False)
+@router.get("/metrics", dependencies=[PUBLIC], responses=NO_PROBLEMS, include_in_schema=False)
 async def show_metrics(request: Request) -> Response:
     """The metrics of all worker processes in Prometheus' text format."""
     if not request.app.state.service.settings.enable_metrics:

@@ -32,7 +32,8 @@ _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 _QUIET = ("aiokafka", "kafka", "httpx", "httpcore", "asyncio", "alembic.runtime.plugins")
 
 
-def _masked(value: Any) -> Any:
+def masked(value: Any) -> Any:
+    """The value without what must not be kept: fields that are named like secrets, passwords, tokens, addresses."""
     if isinstance(value, str):
         if "@" in value:
             value = _E_MAIL.sub(MASK, _URL_PASSWORD.sub(rf"\1:{MASK}@", value))
@@ -40,14 +41,14 @@ def _masked(value: Any) -> Any:
             value = _JWT.sub(MASK, value)
         return _BEARER.sub(rf"\1 {MASK}", value) if "earer" in value.lower() else value
     if isinstance(value, dict):
-        return {key: MASK if _SECRET_NAME.search(str(key)) else _masked(inner) for key, inner in value.items()}
+        return {key: MASK if _SECRET_NAME.search(str(key)) else masked(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_masked(inner) for inner in value]
+        return [masked(inner) for inner in value]
     return value
 
 
 def _mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return cast(MutableMapping[str, Any], _masked(dict(event)))
+    return cast(MutableMapping[str, Any], masked(dict(event)))
 
 
 def _in_documented_form(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -55,7 +55,7 @@ OUTBOX_FAILURES = Counter("outbox_relay_failures_total", "Batches that could not
 
 AUTH_FAILURES = Counter("auth_failures_total", "Refused log-ins, tokens and keys", ["reason"])
 # A series that first appears together with its first event shows no increase, so an alert would miss that one.
-for _reason in ("bad_password", "bad_token", "expired_token", "bad_key", "no_credentials"):
+for _reason in ("bad_password", "bad_token", "expired_token", "bad_key", "no_credentials", "throttled"):
     AUTH_FAILURES.labels(_reason)
 ACTIVE_SUBJECTS = Gauge(
     "auth_active_subjects", "Different callers of the last five minutes", multiprocess_mode="livesum"

@@ -109,13 +109,40 @@ def unavailable_response(detail: str = "The service is not available now; please
     return problem_response(503, "unavailable", detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
+GUARDED_STATUSES = (401, 403, 422, 429, 503)
+"""With what every route may answer that asks who its caller is."""
+
+HEADERS = {
+    "Retry-After": ("Seconds to wait before the request is repeated", {"type": "integer", "minimum": 1}),
+    "RateLimit": ("What is left of each limit, and for how long", {"type": "string"}),
+    "RateLimit-Policy": ("What each limit allows", {"type": "string"}),
+    "WWW-Authenticate": ("How to prove who one is", {"type": "string"}),
+}
+"""Header fields of error answers, with their meaning and schema."""
+
+_HEADERS = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
+}
+
+NO_PROBLEMS: dict[int | str, dict[str, Any]] = {}
+"""The ``responses`` of a route that refuses nobody."""
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route for the OpenAPI document, with those that every guarded route may give."""
+    return {status: documented_one(status) for status in sorted({*GUARDED_STATUSES, *statuses})}
+
+
+def documented_one(status: int) -> dict[str, Any]:
+    """One error answer for the OpenAPI document, with the header fields that it carries."""
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in sorted({401, 403, 422, 429, 503, *statuses})
-    }
+    found: dict[str, Any] = {"description": HTTPStatus(status).phrase, "content": content}
+    names = _HEADERS.get(status, ())
+    if names:
+        found["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return found
 
 
 async def _http_exception(_request: Request, error: Exception) -> Response:

@@ -83,6 +83,7 @@ api_keys = Table(
     _time("expires_at"),
     _time("revoked_at"),
     _time("last_used_at"),
+    Column("scopes", ARRAY(Text), nullable=True),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("key_hash"),
     ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),

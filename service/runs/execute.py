@@ -10,6 +10,7 @@ from service.audit.record import Actor
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller, Principal
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform import metrics
 from service.platform.coalescer import TooManyWaitingError
 from service.platform.logging import bind_contextvars, get_logger
@@ -77,7 +78,7 @@ WorkflowExecution = Annotated[Execution, Depends(_execution)]
 @router.post(
     "/workflows/{workflow_id}/execute",
     status_code=202,
-    dependencies=[requires(Role.OPERATOR)],
+    dependencies=[requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit="run.accept")],
     responses=documented(404),
 )
 async def execute_workflow(
@@ -107,7 +108,7 @@ async def execute_workflow(
 @router.post(
     "/workflows/{workflow_id}/execute-many",
     status_code=202,
-    dependencies=[requires(Role.OPERATOR)],
+    dependencies=[requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit="run.accept")],
     responses=documented(404),
 )
 async def execute_workflow_many_times(

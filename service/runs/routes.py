@@ -6,10 +6,12 @@ from uuid import UUID
 from fastapi import Query, Request
 from pydantic import AwareDatetime
 
+from service.audit.change import change
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
@@ -25,7 +27,7 @@ router = GuardedRouter(tags=["runs"])
 log = get_logger(__name__)
 
 
-@router.get("/runs", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.get("/runs", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented())
 async def list_runs(
     state: State,
     workflow_id: Annotated[UUID | None, Query(description="Only runs of this workflow")] = None,
@@ -65,7 +67,7 @@ def _answer(row: AnyRow, steps: list[StepAnswer]) -> RunAnswer:
     return RunAnswer(**summary, input=row.input, output=row.output, error=row.error, steps=steps)
 
 
-@router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented(404))
 async def get_run(run_id: UUID, state: State) -> RunAnswer:
     """Read a run with its steps."""
     async with autocommit(state.engine) as connection:
@@ -77,7 +79,10 @@ async def get_run(run_id: UUID, state: State) -> RunAnswer:
 
 
 @router.post(
-    "/runs/{run_id}/cancel", status_code=202, dependencies=[requires(Role.OPERATOR)], responses=documented(404, 409)
+    "/runs/{run_id}/cancel",
+    status_code=202,
+    dependencies=[requires(Role.OPERATOR, Scope.RUNS_CANCEL, audit="run.cancel")],
+    responses=documented(404, 409),
 )
 async def cancel_run(run_id: UUID, request: Request, caller: Caller, state: State) -> CancelAnswer:
     """Ask a run to stop. Asking again changes nothing; a finished run cannot be cancelled."""
@@ -93,7 +98,9 @@ async def cancel_run(run_id: UUID, request: Request, caller: Caller, state: Stat
             raise not_found("run")
         row, is_new = found
         if is_new:
-            await record(connection, Actor.of(request, caller), "run.cancel", "run", run_id)
+            # Only a run without the mark gets it, and its status stays for its executor to change.
+            detail = {"before": {"cancel_requested_at": None}, **change(("cancel_requested_at",), after=row)}
+            await record(connection, Actor.of(request, caller), "run.cancel", "run", run_id, detail)
     bind_contextvars(workflow_id=str(row.workflow_id))
     if is_new:
         state.wakeup.wake()

@@ -9,10 +9,12 @@ from fastapi import Query, Request, Response
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.audit.change import SCHEDULE, change
 from service.audit.record import Actor, record
-from service.auth.access import GuardedRouter, requires
+from service.auth.access import CHANGES_NOTHING, GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.paging import Page, Paging
 from service.platform.problems import FieldProblem, documented, invalid, not_found
@@ -63,7 +65,12 @@ async def _locked(connection: AsyncConnection, schedule_id: UUID) -> AnyRow:
     return row
 
 
-@router.post("", status_code=201, dependencies=[requires(Role.OPERATOR)], responses=documented(409))
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[requires(Role.OPERATOR, Scope.SCHEDULES_WRITE, audit="schedule.create")],
+    responses=documented(409),
+)
 async def create_schedule(
     body: ScheduleRequest, request: Request, response: Response, caller: Caller, state: State
 ) -> ScheduleAnswer:
@@ -73,21 +80,14 @@ async def create_schedule(
         await _require_workflow(connection, body.workflow_id)
         next_fire_at = await _first_time(connection, timetable)
         row = await store.create(connection, body.model_dump(), next_fire_at=next_fire_at, author=caller.subject)
-        await record(connection, Actor.of(request, caller), "schedule.create", "schedule", row.id, _detail(body))
+        await record(
+            connection, Actor.of(request, caller), "schedule.create", "schedule", row.id, change(SCHEDULE, after=row)
+        )
     response.headers["Location"] = f"{request.url.path}/{row.id}"
     return ScheduleAnswer.model_validate(row)
 
 
-def _detail(body: ScheduleRequest) -> dict[str, str]:
-    return {
-        "name": body.name,
-        "workflow_id": str(body.workflow_id),
-        "expression": body.expression,
-        "time_zone": body.time_zone,
-    }
-
-
-@router.get("", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.get("", dependencies=[requires(Role.VIEWER, Scope.SCHEDULES_READ)], responses=documented())
 async def list_schedules(
     paging: Paging,
     state: State,
@@ -100,7 +100,11 @@ async def list_schedules(
     return Page(items=items, total=total, page=paging.page, size=paging.size)
 
 
-@router.post("/preview", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.post(
+    "/preview",
+    dependencies=[requires(Role.VIEWER, Scope.SCHEDULES_READ, audit=CHANGES_NOTHING)],
+    responses=documented(),
+)
 async def preview_schedule(body: PreviewRequest, state: State) -> Preview:
     """Show the times that an expression means. Nothing is stored."""
     timetable = _timetable(body.expression, body.time_zone)
@@ -111,7 +115,7 @@ async def preview_schedule(body: PreviewRequest, state: State) -> Preview:
     return _preview(timetable, body.time_zone, after, body.count)
 
 
-@router.get("/{schedule_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get("/{schedule_id}", dependencies=[requires(Role.VIEWER, Scope.SCHEDULES_READ)], responses=documented(404))
 async def get_schedule(schedule_id: UUID, state: State) -> ScheduleAnswer:
     """Read a schedule."""
     async with autocommit(state.engine) as connection:
@@ -121,7 +125,9 @@ async def get_schedule(schedule_id: UUID, state: State) -> ScheduleAnswer:
     return ScheduleAnswer.model_validate(row)
 
 
-@router.get("/{schedule_id}/next", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get(
+    "/{schedule_id}/next", dependencies=[requires(Role.VIEWER, Scope.SCHEDULES_READ)], responses=documented(404)
+)
 async def next_times(
     schedule_id: UUID,
     state: State,
@@ -137,52 +143,73 @@ async def next_times(
     return _preview(_timetable(row.expression, row.time_zone), row.time_zone, after or now, count)
 
 
-@router.put("/{schedule_id}", dependencies=[requires(Role.OPERATOR)], responses=documented(404, 409))
+@router.put(
+    "/{schedule_id}",
+    dependencies=[requires(Role.OPERATOR, Scope.SCHEDULES_WRITE, audit="schedule.update")],
+    responses=documented(404, 409),
+)
 async def replace_schedule(
     schedule_id: UUID, body: ScheduleRequest, request: Request, caller: Caller, state: State
 ) -> ScheduleAnswer:
     """Change a schedule, from now on; a paused one stays paused."""
     timetable = _timetable(body.expression, body.time_zone)
     async with transaction(state.engine) as connection:
-        row = await _locked(connection, schedule_id)
+        before = row = await _locked(connection, schedule_id)
         await _require_workflow(connection, body.workflow_id)
         next_fire_at = row.next_fire_at
         # A time that is due is not lost by another name or input, only by another expression.
         if (row.expression, row.time_zone) != (body.expression, body.time_zone) and row.paused_at is None:
             next_fire_at = await _first_time(connection, timetable)
         row = await store.change(connection, schedule_id, {**body.model_dump(), "next_fire_at": next_fire_at})
-        await record(connection, Actor.of(request, caller), "schedule.update", "schedule", schedule_id, _detail(body))
+        detail = change(SCHEDULE, before, row)
+        await record(connection, Actor.of(request, caller), "schedule.update", "schedule", schedule_id, detail)
     return ScheduleAnswer.model_validate(row)
 
 
-@router.post("/{schedule_id}/pause", dependencies=[requires(Role.OPERATOR)], responses=documented(404))
+@router.post(
+    "/{schedule_id}/pause",
+    dependencies=[requires(Role.OPERATOR, Scope.SCHEDULES_WRITE, audit="schedule.pause")],
+    responses=documented(404),
+)
 async def pause_schedule(schedule_id: UUID, request: Request, caller: Caller, state: State) -> ScheduleAnswer:
     """Stop a schedule from firing; runs under way go on. Asking again changes nothing."""
     async with transaction(state.engine) as connection:
-        row = await _locked(connection, schedule_id)
+        before = row = await _locked(connection, schedule_id)
         if row.paused_at is None:
             row = await store.change(connection, schedule_id, {"paused_at": func.now(), "next_fire_at": None})
-            await record(connection, Actor.of(request, caller), "schedule.pause", "schedule", schedule_id)
+            detail = change(SCHEDULE, before, row)
+            await record(connection, Actor.of(request, caller), "schedule.pause", "schedule", schedule_id, detail)
     return ScheduleAnswer.model_validate(row)
 
 
-@router.post("/{schedule_id}/resume", dependencies=[requires(Role.OPERATOR)], responses=documented(404))
+@router.post(
+    "/{schedule_id}/resume",
+    dependencies=[requires(Role.OPERATOR, Scope.SCHEDULES_WRITE, audit="schedule.resume")],
+    responses=documented(404),
+)
 async def resume_schedule(schedule_id: UUID, request: Request, caller: Caller, state: State) -> ScheduleAnswer:
     """Let a paused schedule fire again, from now on: what it would have done meanwhile is not made up for."""
     async with transaction(state.engine) as connection:
-        row = await _locked(connection, schedule_id)
+        before = row = await _locked(connection, schedule_id)
         if row.paused_at is not None:
             next_fire_at = await _first_time(connection, _timetable(row.expression, row.time_zone))
             row = await store.change(connection, schedule_id, {"paused_at": None, "next_fire_at": next_fire_at})
-            await record(connection, Actor.of(request, caller), "schedule.resume", "schedule", schedule_id)
+            detail = change(SCHEDULE, before, row)
+            await record(connection, Actor.of(request, caller), "schedule.resume", "schedule", schedule_id, detail)
     return ScheduleAnswer.model_validate(row)
 
 
-@router.delete("/{schedule_id}", status_code=204, dependencies=[requires(Role.OPERATOR)], responses=documented(404))
+@router.delete(
+    "/{schedule_id}",
+    status_code=204,
+    dependencies=[requires(Role.OPERATOR, Scope.SCHEDULES_WRITE, audit="schedule.delete")],
+    responses=documented(404),
+)
 async def delete_schedule(schedule_id: UUID, request: Request, caller: Caller, state: State) -> Response:
     """Delete a schedule. Its runs stay."""
     async with transaction(state.engine) as connection:
-        if not await store.delete(connection, schedule_id):
-            raise not_found("schedule")
-        await record(connection, Actor.of(request, caller), "schedule.delete", "schedule", schedule_id)
+        before = await _locked(connection, schedule_id)
+        await store.delete(connection, schedule_id)
+        detail = change(SCHEDULE, before)
+        await record(connection, Actor.of(request, caller), "schedule.delete", "schedule", schedule_id, detail)
     return Response(status_code=204)

@@ -7,14 +7,17 @@ from fastapi import Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.agents import store as agents
+from service.audit.change import WORKFLOW, change, locked
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
+from service.auth.scopes import Scope
 from service.platform.database import AnyRow, autocommit, transaction
 from service.platform.logging import bind_contextvars
 from service.platform.paging import Page, Paging
 from service.platform.problems import documented, invalid, not_found
+from service.platform.tables import workflows
 from service.state import State
 from service.workflows import store
 from service.workflows.definition import AgentUse, find_problems, make_definition, steps_of
@@ -36,7 +39,12 @@ def _answer(row: AnyRow, definition: dict[str, Any]) -> WorkflowAnswer:
     return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), steps=steps_of(definition))
 
 
-@router.post("", status_code=201, dependencies=[requires(Role.OPERATOR)], responses=documented(409))
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[requires(Role.OPERATOR, Scope.WORKFLOWS_WRITE, audit="workflow.create")],
+    responses=documented(409),
+)
 async def create_workflow(
     body: WorkflowRequest, request: Request, response: Response, caller: Caller, state: State
 ) -> WorkflowAnswer:
@@ -46,14 +54,14 @@ async def create_workflow(
         row = await store.create(
             connection, name=body.name, description=body.description, definition=definition, author=caller.subject
         )
-        detail = {"name": body.name, "version": 1}
+        detail = change(WORKFLOW, after=await locked(connection, workflows, row.id))
         await record(connection, Actor.of(request, caller), "workflow.create", "workflow", row.id, detail)
     bind_contextvars(workflow_id=str(row.id))
     response.headers["Location"] = f"{request.url.path}/{row.id}"
     return _answer(row, definition)
 
 
-@router.get("", dependencies=[requires(Role.VIEWER)], responses=documented())
+@router.get("", dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)], responses=documented())
 async def list_workflows(paging: Paging, state: State) -> Page[WorkflowSummary]:
     """List the workflows by name."""
     async with autocommit(state.engine) as connection:
@@ -62,7 +70,7 @@ async def list_workflows(paging: Paging, state: State) -> Page[WorkflowSummary]:
     return Page(items=items, total=total, page=paging.page, size=paging.size)
 
 
-@router.get("/{workflow_id}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get("/{workflow_id}", dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)], responses=documented(404))
 async def get_workflow(workflow_id: UUID, state: State) -> WorkflowAnswer:
     """Read a workflow with the steps of its current version."""
     bind_contextvars(workflow_id=str(workflow_id))
@@ -73,7 +81,11 @@ async def get_workflow(workflow_id: UUID, state: State) -> WorkflowAnswer:
     return _answer(row, row.definition)
 
 
-@router.get("/{workflow_id}/versions/{version}", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+@router.get(
+    "/{workflow_id}/versions/{version}",
+    dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)],
+    responses=documented(404),
+)
 async def get_workflow_version(
     workflow_id: UUID, version: Annotated[int, Path(ge=1, le=2**31 - 1)], state: State
 ) -> VersionAnswer:
@@ -93,7 +105,11 @@ async def get_workflow_version(
     )
 
 
-@router.put("/{workflow_id}", dependencies=[requires(Role.OPERATOR)], responses=documented(404, 409))
+@router.put(
+    "/{workflow_id}",
+    dependencies=[requires(Role.OPERATOR, Scope.WORKFLOWS_WRITE, audit="workflow.update")],
+    responses=documented(404, 409),
+)
 async def replace_workflow(
     workflow_id: UUID, body: WorkflowRequest, request: Request, caller: Caller, state: State
 ) -> WorkflowAnswer:
@@ -101,6 +117,7 @@ async def replace_workflow(
     bind_contextvars(workflow_id=str(workflow_id))
     async with transaction(state.engine) as connection:
         definition = await _definition(connection, body.steps)
+        before = await locked(connection, workflows, workflow_id)
         row = await store.replace(
             connection,
             workflow_id,
@@ -111,17 +128,24 @@ async def replace_workflow(
         )
         if row is None:
             raise not_found("workflow")
-        detail = {"name": body.name, "version": row.version}
+        detail = change(WORKFLOW, before, await locked(connection, workflows, workflow_id))
         await record(connection, Actor.of(request, caller), "workflow.update", "workflow", workflow_id, detail)
     return _answer(row, definition)
 
 
-@router.delete("/{workflow_id}", status_code=204, dependencies=[requires(Role.ADMIN)], responses=documented(404, 409))
+@router.delete(
+    "/{workflow_id}",
+    status_code=204,
+    dependencies=[requires(Role.ADMIN, Scope.WORKFLOWS_DELETE, audit="workflow.delete")],
+    responses=documented(404, 409),
+)
 async def delete_workflow(workflow_id: UUID, request: Request, caller: Caller, state: State) -> Response:
     """Delete a workflow that was never executed; one with runs is kept, because they tell what was done."""
     bind_contextvars(workflow_id=str(workflow_id))
     async with transaction(state.engine) as connection:
+        before = await locked(connection, workflows, workflow_id)
         if not await store.delete(connection, workflow_id):
             raise not_found("workflow")
-        await record(connection, Actor.of(request, caller), "workflow.delete", "workflow", workflow_id)
+        detail = change(WORKFLOW, before)
+        await record(connection, Actor.of(request, caller), "workflow.delete", "workflow", workflow_id, detail)
     return Response(status_code=204)

@@ -168,7 +168,7 @@ async def test_requests_are_counted_by_the_full_template_of_their_route(
     assert after["db_pool_size", frozenset()] == 10
     assert after["db_pool_overflow", frozenset()] == 0
     assert after["auth_active_subjects", frozenset()] >= 1
-    for reason in ("bad_password", "bad_token", "expired_token", "bad_key", "no_credentials"):
+    for reason in ("bad_password", "bad_token", "expired_token", "bad_key", "no_credentials", "throttled"):
         assert ("auth_failures_total", frozenset({("reason", reason)})) in after
 
     async def all_returned() -> bool:

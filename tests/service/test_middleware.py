@@ -1,5 +1,6 @@
 """The HTTP layers around an application, without any other part of the service."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp
 
 from service.platform import problems
 from service.platform.middleware.body_limit import BodyLimitMiddleware
-from service.platform.middleware.rate_limit import RateLimitMiddleware
+from service.platform.middleware.rate_limit import RateLimitMiddleware, network_of
 from service.platform.middleware.request_context import RequestContextMiddleware
 from service.platform.middleware.security_headers import SecurityHeadersMiddleware
 from service.platform.middleware.trusted_hosts import TrustedHostsMiddleware
@@ -137,7 +138,39 @@ async def test_a_client_that_sends_too_much_is_told_when_to_come_back(limited: A
         answers = [await client.get("/nowhere") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [404, 404, 404, 429, 429]
     _assert_problem(answers[3], 429, "too-many-requests")
-    assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
+    assert 1 <= int(answers[3].headers["Retry-After"]) <= 120
+
+
+@pytest.mark.item("rate-limiting")
+async def test_every_answer_tells_where_the_client_stands(limited: ASGIApp) -> None:
+    async with _client(limited) as client:
+        answers = [await client.get("/nowhere") for _ in range(4)]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"address";q=3;w=60'}
+    told = [re.fullmatch(r'"address";r=(\d+);t=(\d+)', answer.headers["RateLimit"]) for answer in answers]
+    assert [match and int(match[1]) for match in told] == [2, 1, 0, 0]
+    assert all(match and 1 <= int(match[2]) <= 60 for match in told)
+
+
+@pytest.mark.parametrize("path", ["/healthy", "/health/readyish", "/metrics/x"])
+async def test_a_path_that_only_begins_like_a_probe_is_limited(path: str, limited: ASGIApp) -> None:
+    async with _client(limited) as client:
+        assert [(await client.get(path)).status_code for _ in range(4)] == [404, 404, 404, 429]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("testclient:x", "testclient:y", False),
+        ("", "", True),
+    ],
+)
+def test_a_network_of_ipv6_is_one_client(one: str, other: str, same: bool) -> None:
+    assert (network_of(one) == network_of(other)) is same
 
 
 async def test_another_client_is_not_held_responsible(limited: ASGIApp) -> None:
@@ -150,7 +183,9 @@ async def test_another_client_is_not_held_responsible(limited: ASGIApp) -> None:
 
 async def test_health_is_never_limited(limited: ASGIApp) -> None:
     async with _client(limited) as client:
-        assert {(await client.get("/health")).status_code for _ in range(10)} == {200}
+        answers = [await client.get("/health") for _ in range(10)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert "RateLimit" not in answers[0].headers
 
 
 async def test_zero_switches_the_limit_off() -> None:

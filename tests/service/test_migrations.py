@@ -89,6 +89,21 @@ def test_dropping_an_index_loses_no_data() -> None:
     assert not [each for each in losing_statements(newest_revision(), "base") if "INDEX" in each]
 
 
+async def test_a_narrowed_key_ends_when_the_schema_forgets_its_scopes(database: str) -> None:
+    settings = make_settings(database)
+    insertion = (
+        "INSERT INTO api_keys (id, name, prefix, key_hash, role, scopes) VALUES"
+        " (gen_random_uuid(), 'narrow', 'a', 'a', 'admin', '{runs:read}')"
+        ", (gen_random_uuid(), 'wide', 'b', 'b', 'admin', NULL)"
+    )
+    await _alembic(settings, lambda connection: connection.execute(text(insertion)))
+    await go_back(settings, "0001", accept_loss=True)
+    ended: dict[str, bool] = {}
+    query = text("SELECT name, revoked_at IS NOT NULL FROM api_keys")
+    await _alembic(settings, lambda connection: ended.update(list(connection.execute(query))))
+    assert ended == {"narrow": True, "wide": False}
+
+
 async def test_two_migrations_at_once_do_not_disturb_each_other(empty_database: str) -> None:
     settings = make_settings(empty_database)
     engines = [create_engine(settings, application=f"test-{number}", statement_seconds=None) for number in range(2)]

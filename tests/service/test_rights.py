@@ -163,6 +163,10 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
     [
         ("api", "DELETE FROM audit_log"),
         ("api", "UPDATE audit_log SET actor = 'x'"),
+        ("api", "TRUNCATE audit_log"),
+        ("api", "ALTER TABLE audit_log ADD COLUMN mine int"),
+        ("api", "DROP TABLE audit_log"),
+        ("api", "SELECT setval('audit_log_id_seq', 1)"),
         ("api", "UPDATE runs SET status = 'completed'"),
         ("api", "DELETE FROM runs"),
         ("api", "INSERT INTO run_steps (run_id, step_id) VALUES (gen_random_uuid(), 'x')"),
@@ -178,6 +182,9 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         ("executor", "SELECT * FROM users"),
         ("executor", "SELECT * FROM api_keys"),
         ("executor", "SELECT * FROM audit_log"),
+        ("executor", "DELETE FROM audit_log"),
+        ("executor", "UPDATE audit_log SET actor = 'x'"),
+        ("executor", "TRUNCATE audit_log"),
         ("executor", "SELECT * FROM outbox"),
         ("executor", "UPDATE workflow_versions SET created_by = 'x'"),
         ("executor", "DELETE FROM run_steps"),
@@ -190,3 +197,20 @@ async def test_what_is_not_a_programs_work_is_refused(logins: Logins, program: s
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def test_the_audit_log_grows_by_the_api_and_only_its_owner_shortens_it(
+    logins: Logins, engine: AsyncEngine
+) -> None:
+    add = "INSERT INTO audit_log (at, actor, action, subject_type) VALUES (now() - $1::interval, 'a', 'b', 'c')"
+    api = await connect(logins.api, application="test")
+    try:
+        for days in (400, 1):
+            await api.execute(add, timedelta(days=days))
+        assert await api.fetchval("SELECT count(*) FROM audit_log") == 2
+    finally:
+        await api.close()
+    async with transaction(engine) as connection:
+        # What a retention does: it works with the login of the migrations, which owns the tables.
+        gone = await connection.execute(text("DELETE FROM audit_log WHERE at < now() - interval '365 days'"))
+    assert gone.rowcount == 1

@@ -1,17 +1,16 @@
 """Bearer tokens, API keys and roles without any I/O."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import jwt
 import pytest
-from fastapi import APIRouter
 
-from service.auth.access import PUBLIC, GuardedRouter, requires
 from service.auth.keys import hash_key, new_key
 from service.auth.roles import Role
 from service.auth.tokens import InvalidTokenError, issue_token, key_id, read_token
-from service.platform.settings import Settings
+from service.platform.settings import Settings, load_settings
 from tests.service.support import make_settings
 
 pytestmark = pytest.mark.ring("unit")
@@ -105,6 +104,24 @@ def test_after_the_next_rotation_tokens_of_the_first_key_are_refused(settings: S
     assert refused.value.reason == "bad_token"
 
 
+@pytest.mark.item("secrets-rotation")
+def test_when_the_former_secret_is_taken_away_its_tokens_end(settings: Settings, rotated: Settings) -> None:
+    token = issue_token(settings, uuid4(), Role.VIEWER)
+    assert read_token(rotated, token).role is Role.VIEWER
+    with pytest.raises(InvalidTokenError):
+        read_token(rotated.model_copy(update={"jwt_previous_secret": None}), token)
+
+
+@pytest.mark.item("secrets-rotation")
+def test_the_former_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"JWT_SECRET": NEXT_SECRET, "JWT_PREVIOUS_SECRET": SECRET}
+    for name, secret in given.items():
+        (tmp_path / name).write_text(f"{secret}\n")
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    found = load_settings(database_url="postgresql://u@h/d", kafka_brokers="kafka:1")
+    assert read_token(found, _signed()).role is Role.VIEWER
+
+
 @pytest.mark.parametrize("secret", [SECRET, NEXT_SECRET])
 def test_a_token_without_a_key_id_is_good_by_either_key(rotated: Settings, secret: str) -> None:
     assert read_token(rotated, _signed(secret=secret)).role is Role.VIEWER
@@ -147,28 +164,3 @@ def test_an_api_key_shows_its_prefix_and_is_stored_as_a_hash() -> None:
 )
 def test_a_role_includes_those_below_it(role: Role, needed: Role, allowed: bool) -> None:
     assert role.includes(needed) is allowed
-
-
-async def _nothing() -> None:
-    """A route."""
-
-
-@pytest.mark.parametrize("dependencies", [None, [], [requires(Role.VIEWER), PUBLIC]])
-def test_a_route_without_exactly_one_rule_of_access_cannot_be_added(dependencies: list[object] | None) -> None:
-    with pytest.raises(TypeError, match="must declare one role, or PUBLIC"):
-        GuardedRouter().add_api_route("/secret", _nothing, dependencies=dependencies)
-
-
-def test_every_router_of_the_service_is_a_guarded_one() -> None:
-    from service import docs
-    from service.agents import routes as agents
-    from service.audit import routes as audit
-    from service.auth import routes as auth
-    from service.health import routes as health
-    from service.runs import routes as runs
-    from service.workflows import routes as workflows
-
-    for module in (docs, agents, audit, auth, health, runs, workflows):
-        routers = [value for value in vars(module).values() if isinstance(value, APIRouter)]
-        assert routers, module
-        assert all(isinstance(router, GuardedRouter) for router in routers), module

@@ -1,52 +1,63 @@
-"""So many requests a client may send in a window of time, counted in this process."""
+"""So many requests an address may send in a window of time, counted in this process."""
 
-import math
-import time
+from ipaddress import IPv6Address, ip_address
 
-from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.platform import metrics
-from service.platform.logging import get_logger
-from service.platform.problems import problem_response
+from service.platform import rate_headers
+from service.platform.problems import ProblemError, problem_response
+from service.platform.sliding_window import SlidingWindow
 
-_EXEMPT = ("/health", "/metrics")
+EXEMPT = frozenset({"/health", "/health/ready", "/metrics"})
 
-log = get_logger(__name__)
+_NETWORK_BITS = 64
 
 
 class RateLimitMiddleware:
-    """Answers 429 with Retry-After (seconds) to a client that sends more than ``requests`` in ``window`` seconds.
+    """Answers 429 with Retry-After to an address that sends more than ``requests`` in ``window`` seconds.
 
-    A client is an address: behind a proxy, the one that uvicorn takes from X-Forwarded-For of a trusted proxy. Zero
-    requests switch the limit off. Refused requests do not count against the client.
+    Behind a proxy the address is the one that uvicorn takes from X-Forwarded-For of a trusted proxy. Zero requests
+    switch the limit off. Every answer tells where the client stands, also with limits that are counted further in.
     """
 
     def __init__(self, app: ASGIApp, requests: int, window: int) -> None:
         self.app = app
-        self.enabled = requests > 0
-        self.item = RateLimitItemPerSecond(max(requests, 1), window)
-        self.limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self.addresses = SlidingWindow("address", requests, window) if requests > 0 else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] != "http" or not self.enabled or scope["path"].startswith(_EXEMPT):
+        if scope["type"] != "http" or self.addresses is None or scope["path"] in EXEMPT:
             await self.app(scope, receive, send)
             return
-        address = scope["client"][0] if scope.get("client") else "unknown"
-        if await self.limiter.hit(self.item, address):
-            await self.app(scope, receive, send)
+
+        async def send_told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in rate_headers.fields(rate_headers.standings(scope)).items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            address = scope["client"][0] if scope.get("client") else ""
+            rate_headers.count(scope, self.addresses, network_of(address))
+        except ProblemError as error:
+            response = problem_response(error.status_code, error.kind, error.text, headers=error.headers)
+            await response(scope, receive, send_told)
             return
-        free_at, _ = await self.limiter.get_window_stats(self.item, address)
-        seconds = min(max(1, math.ceil(free_at - time.time())), self.item.get_expiry())
-        metrics.RATE_LIMITED.inc()
-        log.warning("Too many requests from a client", client=address, retry_after=seconds)
-        response = problem_response(
-            429,
-            "too-many-requests",
-            f"At most {self.item.amount} requests in {self.item.get_expiry()} seconds are answered.",
-            headers={"Retry-After": str(seconds)},
-        )
-        await response(scope, receive, send)
+        await self.app(scope, receive, send_told)
+
+
+def network_of(address: str) -> str:
+    """Who is behind an address: with IPv6 everybody has a whole network of them, so it is that."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> _NETWORK_BITS << _NETWORK_BITS)}/{_NETWORK_BITS}"

@@ -7,8 +7,8 @@ MUTATIONS = [
         "api-docs-current",
         "dev",
         "service/audit/routes.py",
-        '@router.get("", dependencies=[requires(Role.ADMIN)], responses=documented())',
-        '@router.get("/entries", dependencies=[requires(Role.ADMIN)], responses=documented())',
+        '@router.get("", dependencies=[requires(Role.ADMIN, Scope.AUDIT_READ)], responses=documented())',
+        '@router.get("/entries", dependencies=[requires(Role.ADMIN, Scope.AUDIT_READ)], responses=documented())',
         "the_api_document_is_that_of_the_routes",
     ),
     Mutation(

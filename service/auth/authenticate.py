@@ -1,0 +1,49 @@
+"""Who sent a request: by bearer token or API key."""
+
+from typing import cast
+
+from fastapi import Request
+
+from service.auth.keys import find_key
+from service.auth.principal import ANONYMOUS, Principal
+from service.auth.roles import Role
+from service.auth.scopes import ALWAYS
+from service.auth.tokens import InvalidTokenError, read_token
+from service.platform import metrics
+from service.platform.database import autocommit
+from service.platform.logging import get_logger
+from service.platform.problems import ProblemError
+from service.state import ServiceState
+
+log = get_logger(__name__)
+
+
+def _refused(reason: str, detail: str) -> ProblemError:
+    metrics.AUTH_FAILURES.labels(reason).inc()
+    log.warning("Authentication refused", reason=reason)
+    return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+async def authenticate(request: Request) -> Principal:
+    """The request's caller, by bearer token or API key. Raises a 401 problem."""
+    state = cast(ServiceState, request.app.state.service)
+    if not state.settings.authentication_enabled:
+        return ANONYMOUS
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        try:
+            return read_token(state.settings, token.strip())
+        except InvalidTokenError as error:
+            detail = "The token has expired." if error.reason == "expired_token" else "The token is not valid."
+            raise _refused(error.reason, detail) from None
+    key = request.headers.get(state.settings.api_key_header)
+    if not key:
+        raise _refused("no_credentials", f"Send a bearer token, or a key in {state.settings.api_key_header}.")
+    async with autocommit(state.engine) as connection:
+        row = await find_key(connection, key)
+    if row is None:
+        raise _refused("bad_key", "The API key is not valid.")
+    # A key can never do more than the one who made it, also when that one's role was taken down since.
+    role = Role(row.role).at_most(Role(row.owner_role)) if row.owner_role else Role(row.role)
+    scopes = None if row.scopes is None else frozenset(row.scopes) | ALWAYS
+    return Principal(f"key:{row.id}", role, "api_key", user_id=row.user_id, expires_at=row.expires_at, scopes=scopes)
