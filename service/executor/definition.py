@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.executor.retry import RetrySettings
+from service.executor.retry import MAX_PAUSE_SECONDS, RetrySettings
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 
@@ -28,9 +28,10 @@ class StepDefinition:
 
 @dataclass(frozen=True)
 class Definition:
-    """The steps by id, each after those that it needs."""
+    """The steps by id, each after those that it needs, and what holds for the run as a whole."""
 
     steps: Mapping[str, StepDefinition]
+    timeout_seconds: float | None = None
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -43,23 +44,34 @@ def parse_definition(document: Mapping[str, Any]) -> Definition:
     """Read a stored definition; raises UnusableDefinitionError."""
     try:
         steps = {step.id: step for step in map(_step, document["steps"])}
+        timeout = document.get("timeout_seconds")
+        timeout_seconds = None if timeout is None else float(timeout)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnusableDefinitionError(f"the definition cannot be read: {error!r}") from None
     if len(steps) != len(document["steps"]):
         raise UnusableDefinitionError("two steps have the same id")
-    return Definition(_sorted(steps))
+    return Definition(_sorted(steps), timeout_seconds)
 
 
 def _step(document: Mapping[str, Any]) -> StepDefinition:
-    retry = document.get("retry") or {}
     return StepDefinition(
         id=str(document["id"]),
         kind=str(document["agent"]["kind"]),
         settings=dict(document["agent"].get("settings") or {}),
         needs=tuple(document.get("needs") or ()),
         input=dict(document.get("input") or {}),
-        retry=RetrySettings(int(retry.get("max_attempts", 3)), float(retry.get("backoff_seconds", 0.2))),
+        retry=_retry(document.get("retry") or {}),
         timeout_seconds=float(document.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
+    )
+
+
+def _retry(document: Mapping[str, Any]) -> RetrySettings:
+    return RetrySettings(
+        max_attempts=int(document.get("max_attempts", 3)),
+        backoff_seconds=float(document.get("backoff_seconds", 0.2)),
+        strategy="fixed" if document.get("strategy") == "fixed" else "exponential",
+        max_pause_seconds=float(document.get("max_pause_seconds", MAX_PAUSE_SECONDS)),
+        jitter=bool(document.get("jitter", True)),
     )
 
 

@@ -37,6 +37,7 @@ class ClaimedRun:
     requested_by: str
     attempt: int
     cancel_requested: bool
+    running_seconds: float
     input: Any
     definition: Mapping[str, Any]
 
@@ -169,6 +170,7 @@ def _claimed(row: Row[Any]) -> ClaimedRun:
         requested_by=row.requested_by,
         attempt=row.attempt,
         cancel_requested=bool(row.cancel_requested),
+        running_seconds=float(row.running_seconds),
         input=row.input,
         definition=row.definition,
     )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from service.executor import metrics as executor_metrics
 from service.executor.active import ActiveRun, Interruption
 from service.executor.attempt import PreparedStep, Succeeded, attempt, prepare
-from service.executor.definition import UnusableDefinitionError, parse_definition
+from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
 from service.executor.kinds.base import Agent, StepContext, StepFailedError
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, Progress, StepState
 from service.executor.repository import LeaseLostError, RunRepository
@@ -57,6 +57,7 @@ class _Execution:
         self._active = active
         self._run = active.run
         self._tasks: _Tasks = {}
+        self._claimed = time.monotonic()
 
     async def run_to_end(self) -> None:
         run = self._run
@@ -88,9 +89,12 @@ class _Execution:
             if self._active.interrupted.done():
                 await self._stop(progress, self._active.interrupted.result())
                 return
+            if self._seconds_left(progress.definition) == 0 and not progress.completed:
+                await self._fail(progress, _overdue(progress.definition))
+                return
             starting, failed = await self._start_ready(progress)
             if failed is not None:
-                await self._fail(progress, failed)
+                await self._fail(progress, _failure_of(failed))
                 return
             if progress.completed:
                 await self._finish(progress, COMPLETED, output=progress.output())
@@ -102,11 +106,15 @@ class _Execution:
                     continue
             for prepared in starting:
                 self._launch(prepared)
-            done, _ = await asyncio.wait({*self._tasks, self._active.interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {*self._tasks, self._active.interrupted},
+                timeout=self._seconds_left(progress.definition),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             for task in done & self._tasks.keys():
                 prepared = self._tasks.pop(task)
                 if not self._settle(prepared, task.result()):
-                    await self._fail(progress, prepared.state)
+                    await self._fail(progress, _failure_of(prepared.state))
                     return
 
     async def _start_ready(self, progress: Progress) -> tuple[list[PreparedStep], StepState | None]:
@@ -174,12 +182,16 @@ class _Execution:
         await self._kept_trying(lambda: self._repository.release(self._run))
         log.info("Run given back, because this executor stops")
 
-    async def _fail(self, progress: Progress, state: StepState) -> None:
+    def _seconds_left(self, definition: Definition) -> float | None:
+        """Until the run's timeout: the database said how old the run was at our claim, we count on from there."""
+        if definition.timeout_seconds is None:
+            return None
+        running = self._run.running_seconds + time.monotonic() - self._claimed
+        return max(0.0, definition.timeout_seconds - running)
+
+    async def _fail(self, progress: Progress, error: dict[str, Any]) -> None:
         await self._cancel_tasks()
         progress.give_up()
-        failure = state.error or {}
-        error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
-        error |= {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
         await self._finish(progress, FAILED, error=error)
 
     async def _finish(
@@ -231,6 +243,17 @@ class _Execution:
 
 def _mark_failed(state: StepState, failure: StepFailedError) -> None:
     state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
+
+
+def _failure_of(state: StepState) -> dict[str, Any]:
+    failure = state.error or {}
+    error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
+    return error | {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
+
+
+def _overdue(definition: Definition) -> dict[str, Any]:
+    detail = f"the run took longer than its timeout of {definition.timeout_seconds:g} s"
+    return _problem("run-timeout", "The run took too long", detail)
 
 
 def _problem(code: str, title: str, detail: str) -> dict[str, Any]:

@@ -17,10 +17,11 @@ claimed AS (
     FROM due
     WHERE runs.id = due.id
     RETURNING runs.id, runs.lease_token, runs.workflow_id, runs.workflow_version, runs.correlation_id,
-              runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at
+              runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at, runs.started_at
 )
 SELECT claimed.id, claimed.lease_token, claimed.workflow_id, claimed.correlation_id, claimed.requested_by,
        claimed.attempt, claimed.cancel_requested_at IS NOT NULL AS cancel_requested,
+       COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at), 0) AS running_seconds,
        claimed.input, version.definition
 FROM claimed
 JOIN workflow_versions AS version

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from pydantic import BaseModel
+
 from service.executor.expressions import validate_expressions
 from service.executor.kinds.registry import least_timeout_seconds
 from service.platform.problems import FieldProblem
-from service.workflows.schemas import Step
+from service.workflows.schemas import Flow, Retry, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class AgentUse:
     settings: Mapping[str, Any]
 
 
-def find_problems(steps: Sequence[Step], agents: Mapping[str, AgentUse]) -> list[FieldProblem]:
-    """Everything that is wrong with the steps, each with the field and what would be right; empty when nothing is."""
+def find_problems(flow: Flow, agents: Mapping[str, AgentUse]) -> list[FieldProblem]:
+    """Everything that is wrong, each with the field and what would be right; empty when nothing is."""
+    steps = flow.steps
     problems = []
     first_with: dict[str, int] = {}
     for index, step in enumerate(steps):
@@ -74,9 +77,29 @@ def _problem(index: int, field: str, message: str) -> FieldProblem:
     return FieldProblem(field=f"steps.{index}.{field}".rstrip("."), message=message)
 
 
-def make_definition(steps: Sequence[Step], agents: Mapping[str, AgentUse]) -> dict[str, Any]:
+# What every definition holds. Anything that came later is left out where it is not used, so that a workflow that uses
+# nothing of it keeps its content hash.
+_ALWAYS: Mapping[type[BaseModel], frozenset[str]] = {
+    Flow: frozenset({"steps"}),
+    Step: frozenset({"id", "agent", "needs", "input", "retry", "timeout_seconds"}),
+    Retry: frozenset({"max_attempts", "backoff_seconds"}),
+}
+
+
+def make_definition(flow: Flow, agents: Mapping[str, AgentUse]) -> dict[str, Any]:
     """The version's definition: each step with its agent's kind and settings, so that a run needs nothing mutable."""
-    return {"steps": [step.model_dump(mode="json") | {"agent": _agent(agents[step.agent])} for step in steps]}
+    return _stored(flow, Flow) | {"steps": [_stored_step(step, agents) for step in flow.steps]}
+
+
+def _stored_step(step: Step, agents: Mapping[str, AgentUse]) -> dict[str, Any]:
+    return _stored(step, Step) | {"agent": _agent(agents[step.agent]), "retry": _stored(step.retry, Retry)}
+
+
+def _stored(model: BaseModel, of: type[BaseModel]) -> dict[str, Any]:
+    used = _ALWAYS[of] | model.model_dump(exclude_defaults=True).keys()
+    return {
+        name: value for name, value in model.model_dump(mode="json").items() if name in used & of.model_fields.keys()
+    }
 
 
 def _agent(agent: AgentUse) -> dict[str, Any]:
@@ -89,6 +112,10 @@ def content_hash(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def steps_of(definition: Mapping[str, Any]) -> list[Step]:
-    """The steps of a definition as they were written, with agents by name."""
-    return [Step.model_validate(step | {"agent": step["agent"]["name"]}) for step in definition["steps"]]
+def flow_of(definition: Mapping[str, Any]) -> Flow:
+    """A definition as it was written, with agents by name."""
+    return Flow.model_validate({**definition, "steps": [_written(step) for step in definition["steps"]]})
+
+
+def _written(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {**step, "agent": step["agent"]["name"]}

@@ -17,23 +17,23 @@ from service.platform.paging import Page, Paging
 from service.platform.problems import documented, invalid, not_found
 from service.state import State
 from service.workflows import store
-from service.workflows.definition import AgentUse, find_problems, make_definition, steps_of
-from service.workflows.schemas import Step, VersionAnswer, WorkflowAnswer, WorkflowRequest, WorkflowSummary
+from service.workflows.definition import AgentUse, find_problems, flow_of, make_definition
+from service.workflows.schemas import Flow, VersionAnswer, WorkflowAnswer, WorkflowRequest, WorkflowSummary
 
 router = GuardedRouter(prefix="/workflows", tags=["workflows"])
 
 
-async def _definition(connection: AsyncConnection, steps: list[Step]) -> dict[str, Any]:
-    rows = await agents.named(connection, [step.agent for step in steps])
+async def _definition(connection: AsyncConnection, flow: Flow) -> dict[str, Any]:
+    rows = await agents.named(connection, [step.agent for step in flow.steps])
     used = {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
-    problems = find_problems(steps, used)
+    problems = find_problems(flow, used)
     if problems:
         raise invalid(problems, "The steps do not make a workflow.")
-    return make_definition(steps, used)
+    return make_definition(flow, used)
 
 
 def _answer(row: AnyRow, definition: dict[str, Any]) -> WorkflowAnswer:
-    return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), steps=steps_of(definition))
+    return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), **dict(flow_of(definition)))
 
 
 @router.post("", status_code=201, dependencies=[requires(Role.OPERATOR)], responses=documented(409))
@@ -42,7 +42,7 @@ async def create_workflow(
 ) -> WorkflowAnswer:
     """Create a workflow with its first version."""
     async with transaction(state.engine) as connection:
-        definition = await _definition(connection, body.steps)
+        definition = await _definition(connection, body)
         row = await store.create(
             connection, name=body.name, description=body.description, definition=definition, author=caller.subject
         )
@@ -89,7 +89,7 @@ async def get_workflow_version(
         content_hash=row.content_hash,
         created_at=row.created_at,
         created_by=row.created_by,
-        steps=steps_of(row.definition),
+        **dict(flow_of(row.definition)),
     )
 
 
@@ -100,7 +100,7 @@ async def replace_workflow(
     """Give a workflow a new version. Runs that were accepted before keep the version they were accepted with."""
     bind_contextvars(workflow_id=str(workflow_id))
     async with transaction(state.engine) as connection:
-        definition = await _definition(connection, body.steps)
+        definition = await _definition(connection, body)
         row = await store.replace(
             connection,
             workflow_id,

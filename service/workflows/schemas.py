@@ -1,24 +1,49 @@
 """What the routes of this subject take and give."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.agents.schemas import NAME_PATTERN
+from service.executor.retry import MAX_PAUSE_SECONDS, RetryStrategy
 
 STEP_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 MAX_STEPS = 200
+MAX_RUN_SECONDS = 86_400.0 * 30
 
 
 class Retry(BaseModel):
-    """How often a failing step is tried."""
+    """How often a failing step is tried, and how long the pauses in between are."""
 
     model_config = ConfigDict(extra="forbid")
 
     max_attempts: int = Field(3, ge=1, le=20, description="Tries in all")
-    backoff_seconds: float = Field(0.2, ge=0, le=300, description="Pause before the second try; doubles after each")
+    backoff_seconds: float = Field(
+        0.2, ge=0, le=300, description="Pause before the second try; doubles after each unless the strategy is fixed"
+    )
+    strategy: RetryStrategy = Field(
+        "exponential", description="How the pauses grow: `exponential` doubles, `fixed` not"
+    )
+    max_pause_seconds: float = Field(
+        MAX_PAUSE_SECONDS,
+        ge=0,
+        le=3600,
+        description="No pause is longer, also when the called side asks for more by Retry-After",
+    )
+    jitter: bool = Field(
+        True, description="Shorten each pause by a random part, up to half, so that runs do not come back together"
+    )
+
+    @model_validator(mode="after")
+    def _longest_pause_fits(self) -> Self:
+        if self.backoff_seconds > self.max_pause_seconds:
+            raise ValueError(
+                f"backoff_seconds is {self.backoff_seconds:g}; it must be at most max_pause_seconds,"
+                f" which is {self.max_pause_seconds:g}"
+            )
+        return self
 
 
 class Step(BaseModel):
@@ -38,7 +63,20 @@ class Step(BaseModel):
     timeout_seconds: float = Field(30, gt=0, le=86_400 * 2, description="For one try")
 
 
-class WorkflowRequest(BaseModel):
+class Flow(BaseModel):
+    """What a version of a workflow holds: its steps, and what holds for a run as a whole."""
+
+    steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_RUN_SECONDS,
+        description="For the whole run, from its start, pauses and retries included; null: no limit."
+        " Past it running steps are interrupted and the run fails with the code `run-timeout`.",
+    )
+
+
+class WorkflowRequest(Flow):
     """A workflow as it shall be."""
 
     model_config = ConfigDict(
@@ -64,7 +102,6 @@ class WorkflowRequest(BaseModel):
 
     name: str = Field(min_length=1, max_length=200, pattern=NAME_PATTERN)
     description: str = Field("", max_length=10_000)
-    steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
 
 
 class WorkflowSummary(BaseModel):
@@ -80,13 +117,11 @@ class WorkflowSummary(BaseModel):
     updated_at: datetime
 
 
-class WorkflowAnswer(WorkflowSummary):
-    """A workflow with the steps of its current version."""
-
-    steps: list[Step]
+class WorkflowAnswer(WorkflowSummary, Flow):
+    """A workflow as its current version has it."""
 
 
-class VersionAnswer(BaseModel):
+class VersionAnswer(Flow):
     """One version of a workflow; it never changes."""
 
     workflow_id: UUID
@@ -94,4 +129,3 @@ class VersionAnswer(BaseModel):
     content_hash: str = Field(description="SHA-256 of the definition")
     created_at: datetime
     created_by: str
-    steps: list[Step]

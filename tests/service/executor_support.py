@@ -103,8 +103,8 @@ def step(
     }
 
 
-async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any]) -> UUID:
-    """Store a workflow of these steps and return its id."""
+async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any], **whole: Any) -> UUID:
+    """Store a workflow of these steps and return its id; ``whole`` is what its definition holds besides."""
     workflow_id = new_id()
     async with transaction(engine) as connection:
         await connection.execute(workflows.insert().values(id=workflow_id, name=str(workflow_id), current_version=1))
@@ -112,7 +112,7 @@ async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any]) -> UUID:
             workflow_versions.insert().values(
                 workflow_id=workflow_id,
                 version=1,
-                definition={"steps": list(steps)},
+                definition={"steps": list(steps)} | whole,
                 content_hash="hash",
                 created_by="test",
             )

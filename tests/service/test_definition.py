@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from service.workflows.definition import AgentUse, content_hash, find_problems, make_definition, steps_of
-from service.workflows.schemas import Step
+from service.workflows.definition import AgentUse, content_hash, find_problems, flow_of, make_definition
+from service.workflows.schemas import Flow, Step
 
 pytestmark = pytest.mark.ring("unit")
 
@@ -21,8 +22,12 @@ def _step(identifier: str, *needs: str, **given: Any) -> Step:
     return Step.model_validate({"id": identifier, "agent": "nothing", "needs": list(needs)} | given)
 
 
-def _problems(*steps: Step) -> list[tuple[str, str]]:
-    return [(found.field, found.message) for found in find_problems(steps, AGENTS)]
+def _flow(*steps: Step, **whole: Any) -> Flow:
+    return Flow.model_validate({"steps": steps} | whole)
+
+
+def _problems(*steps: Step, **whole: Any) -> list[tuple[str, str]]:
+    return [(found.field, found.message) for found in find_problems(_flow(*steps, **whole), AGENTS)]
 
 
 def test_a_graph_without_mistakes_has_no_problems() -> None:
@@ -72,8 +77,8 @@ def test_a_graph_whose_needs_point_backwards_is_a_workflow(count: int, data: st.
 
 
 def test_a_definition_carries_all_that_a_run_needs() -> None:
-    steps = [_step("a", agent="nap", timeout_seconds=90), _step("b", "a", input={"x": {"$jmespath": "steps.a"}})]
-    definition = make_definition(steps, AGENTS)
+    flow = _flow(_step("a", agent="nap", timeout_seconds=90), _step("b", "a", input={"x": {"$jmespath": "steps.a"}}))
+    definition = make_definition(flow, AGENTS)
     assert definition["steps"][0] == {
         "id": "a",
         "agent": {"name": "nap", "kind": "delay", "settings": {"seconds": 60}},
@@ -82,11 +87,31 @@ def test_a_definition_carries_all_that_a_run_needs() -> None:
         "retry": {"max_attempts": 3, "backoff_seconds": 0.2},
         "timeout_seconds": 90.0,
     }
-    assert steps_of(definition) == steps
+    assert flow_of(definition) == flow
+
+
+def test_the_hash_of_a_workflow_that_uses_nothing_new_stays_as_it_was() -> None:
+    definition = make_definition(_flow(_step("a", agent="nap", timeout_seconds=90)), AGENTS)
+    assert definition.keys() == {"steps"}
+    assert content_hash(definition) == "fe7a90fb90cafc553cb6ede0cb15cba90fef30f9665fafdfe756fa722071e3cb"
+
+
+def test_what_differs_from_the_defaults_is_kept() -> None:
+    retry = {"strategy": "fixed", "max_pause_seconds": 9, "jitter": False}
+    flow = _flow(_step("a", retry=retry), timeout_seconds=60)
+    definition = make_definition(flow, AGENTS)
+    assert definition["timeout_seconds"] == 60
+    assert definition["steps"][0]["retry"] == {"max_attempts": 3, "backoff_seconds": 0.2} | retry
+    assert flow_of(definition) == flow
+
+
+def test_a_pause_longer_than_the_longest_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must be at most max_pause_seconds, which is 5"):
+        _step("a", retry={"backoff_seconds": 6, "max_pause_seconds": 5})
 
 
 def test_the_hash_tells_definitions_apart_and_not_spellings() -> None:
-    definition = make_definition([_step("a")], AGENTS)
+    definition = make_definition(_flow(_step("a")), AGENTS)
     reordered = {"steps": [dict(reversed(list(definition["steps"][0].items())))]}
     assert content_hash(definition) == content_hash(reordered)
-    assert content_hash(definition) != content_hash(make_definition([_step("b")], AGENTS))
+    assert content_hash(definition) != content_hash(make_definition(_flow(_step("b")), AGENTS))

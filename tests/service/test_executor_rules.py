@@ -12,7 +12,7 @@ from service.executor.expressions import InvalidExpressionError, evaluate, valid
 from service.executor.kinds.base import StepFailedError
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
 from service.executor.progress import COMPLETED, FAILED, RUNNING, JournalledStep, Progress
-from service.executor.retry import MAX_BACKOFF_SECONDS, RetrySettings
+from service.executor.retry import MAX_PAUSE_SECONDS, RetrySettings
 from service.executor.values import check_output, encode
 from service.platform.worker_loop import Backoff, Pulse
 from tests.service.executor_support import step
@@ -57,6 +57,29 @@ def test_pauses_double_and_lose_up_to_half_by_jitter() -> None:
     assert retry.pause_after(1, jitter=1) == 0.1
 
 
+def test_a_fixed_pause_is_always_the_same() -> None:
+    retry = RetrySettings(max_attempts=5, backoff_seconds=0.2, strategy="fixed", jitter=False)
+    assert [retry.pause_after(n, jitter=1) for n in (1, 2, 9)] == [0.2, 0.2, 0.2]
+
+
+@pytest.mark.parametrize("asked", [0, 60])
+def test_no_pause_is_longer_than_the_longest_whoever_asks(asked: float) -> None:
+    retry = RetrySettings(max_attempts=9, backoff_seconds=1, max_pause_seconds=5, jitter=False)
+    assert retry.pause_after(8, at_least=asked) == 5
+
+
+def test_a_definition_stored_without_the_later_retry_settings_means_what_it_did() -> None:
+    retry = define(step("a", attempts=4, backoff=0.5)).steps["a"].retry
+    assert retry == RetrySettings(4, 0.5, strategy="exponential", max_pause_seconds=300, jitter=True)
+
+
+def test_a_definition_is_read_with_its_retry_settings_and_its_timeout() -> None:
+    document = step("a") | {"retry": {"strategy": "fixed", "max_pause_seconds": 2, "jitter": False}}
+    definition = parse_definition({"steps": [document], "timeout_seconds": 7})
+    assert definition.steps["a"].retry == RetrySettings(3, 0.2, "fixed", 2, jitter=False)
+    assert definition.timeout_seconds == 7
+
+
 def test_a_pause_is_as_long_as_the_called_side_asks() -> None:
     assert RetrySettings(backoff_seconds=0.2).pause_after(1, at_least=7, jitter=0) == 7
 
@@ -64,7 +87,7 @@ def test_a_pause_is_as_long_as_the_called_side_asks() -> None:
 @given(st.integers(1, 10_000), st.floats(0, 300), st.floats(0, 1e9), st.floats(0, 1))
 def test_a_pause_is_never_negative_nor_endless(attempt: int, backoff: float, asked: float, jitter: float) -> None:
     pause = RetrySettings(backoff_seconds=backoff).pause_after(attempt, at_least=asked, jitter=jitter)
-    assert 0 <= pause <= MAX_BACKOFF_SECONDS
+    assert 0 <= pause <= MAX_PAUSE_SECONDS
 
 
 def test_there_are_as_many_attempts_as_configured() -> None:

@@ -167,6 +167,24 @@ async def test_a_step_that_takes_longer_than_its_timeout_fails(engine: AsyncEngi
     assert (row.status, row.error["code"]) == ("failed", "timeout")
 
 
+@pytest.mark.usefixtures("platform")
+async def test_a_run_that_takes_longer_than_its_timeout_fails_and_its_steps_stop(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    workflow_id = await add_workflow(
+        engine,
+        step("quick"),
+        step("slow", "delay", needs=["quick"], seconds=600, timeout=1200),
+        step("never", needs=["slow"]),
+        timeout_seconds=0.3,
+    )
+    row = await finished(engine, await submit(engine, settings, workflow_id))
+    assert (row.status, row.output, row.error["code"]) == ("failed", None, "run-timeout")
+    assert "0.3 s" in row.error["detail"]
+    statuses = {name: one.status for name, one in (await read_steps(engine, row.id)).items()}
+    assert statuses == {"quick": "completed", "slow": "cancelled", "never": "skipped"}
+
+
 async def test_independent_steps_run_at_the_same_time(engine: AsyncEngine, settings: Settings) -> None:
     both = asyncio.Barrier(2)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor.runner import MAX_CLAIMS
@@ -23,6 +23,7 @@ from tests.service.executor_support import (
     finished,
     json_answer,
     read_run,
+    read_steps,
     relaying,
     step,
     step_reached,
@@ -131,6 +132,20 @@ async def test_a_run_that_killed_its_executor_too_often_is_failed(engine: AsyncE
     async with executing(settings, executor_lease_seconds=3):
         row = await finished(engine, run_id)
     assert (row.status, row.error["code"]) == ("failed", "abandoned")
+
+
+async def test_a_takeover_does_not_begin_the_timeout_of_a_run_anew(engine: AsyncEngine, settings: Settings) -> None:
+    workflow_id = await add_workflow(engine, step("wait", "delay", seconds=3600, timeout=7200), timeout_seconds=600)
+    run_id = await add_run(engine, workflow_id, status="running", attempt=1, lease_token=1)
+    async with transaction(engine) as connection:
+        ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, 601)
+        await connection.execute(
+            update(runs).where(runs.c.id == run_id).values(started_at=ago, lease_expires_at=ago, lease_owner="dead")
+        )
+    async with executing(settings, executor_lease_seconds=3):
+        row = await finished(engine, run_id)
+    assert (row.status, row.error["code"]) == ("failed", "run-timeout")
+    assert (await read_steps(engine, run_id))["wait"].status == "skipped"
 
 
 async def test_a_definition_that_cannot_be_executed_fails_its_run(engine: AsyncEngine, settings: Settings) -> None:
