@@ -21,6 +21,7 @@ class StepDefinition:
     kind: str
     settings: Mapping[str, Any]
     needs: tuple[str, ...] = ()
+    when: str | None = None
     input: Mapping[str, Any] = field(default_factory=dict)
     retry: RetrySettings = field(default_factory=RetrySettings)
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
@@ -59,6 +60,7 @@ def _step(document: Mapping[str, Any]) -> StepDefinition:
         kind=str(document["agent"]["kind"]),
         settings=dict(document["agent"].get("settings") or {}),
         needs=tuple(document.get("needs") or ()),
+        when=document.get("when"),
         input=dict(document.get("input") or {}),
         retry=_retry(document.get("retry") or {}),
         timeout_seconds=float(document.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),

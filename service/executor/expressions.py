@@ -44,6 +44,15 @@ def search(expression: str, data: object) -> Any:
         raise InvalidExpressionError(f"{expression!r} cannot be evaluated: {str(error).splitlines()[0]}") from None
 
 
+def is_true(expression: str, data: object) -> bool:
+    """Whether the result is true as JMESPath has it: all but null, false and empty texts, lists and objects, so 0 is.
+
+    Raises InvalidExpressionError.
+    """
+    result = search(expression, data)
+    return result is not None and result is not False and result not in ("", [], {})
+
+
 def evaluate(template: Any, data: object) -> Any:
     """The template with every expression in it replaced by its result over the data; raises InvalidExpressionError."""
     if isinstance(template, Mapping):

@@ -15,6 +15,8 @@ PENDING, RUNNING, COMPLETED, FAILED, SKIPPED, CANCELLED = (
     "cancelled",
 )
 
+_SETTLED = (COMPLETED, SKIPPED)
+
 
 @dataclass
 class StepState:
@@ -28,6 +30,11 @@ class StepState:
     changed: bool = False
     started: float | None = None
     finished: float | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name in the journal."""
+        return self.step.id
 
 
 @dataclass(frozen=True)
@@ -54,29 +61,40 @@ class Progress:
             if entry.status == COMPLETED:
                 state.status, state.attempt, state.output = COMPLETED, entry.attempt, entry.output
             else:
+                # Also a skipped one: its condition reads what is journalled, so the answer will be the same.
                 # An attempt that was cut off is done again under the same number: it is not the step's fault.
                 state.attempt = max(1, entry.attempt)
 
     def ready(self) -> list[StepState]:
-        """The steps that have not started and whose needs are all completed."""
+        """The steps that have not started and whose needs are all settled: each completed or skipped."""
         return [
             state
             for state in self.states.values()
-            if state.status == PENDING and all(self.states[need].status == COMPLETED for need in state.step.needs)
+            if state.status == PENDING and all(self.states[need].status in _SETTLED for need in state.step.needs)
         ]
 
+    def is_passed_over(self, state: StepState) -> bool:
+        """Whether a step is skipped without a look at its condition: it has needs, and all of them were skipped."""
+        needs = state.step.needs
+        return bool(needs) and all(self.states[need].status == SKIPPED for need in needs)
+
     def scope(self) -> Mapping[str, Any]:
-        """What the expressions of a step's input see."""
-        outputs = {name: state.output for name, state in self.states.items() if state.status == COMPLETED}
+        """What the expressions of a step see; the output of a skipped step is null."""
+        outputs = {name: state.output for name, state in self.states.items() if state.status in _SETTLED}
         return {"input": self.run_input, "steps": outputs}
 
     @property
     def completed(self) -> bool:
-        """Whether every step is."""
-        return all(state.status == COMPLETED for state in self.states.values())
+        """Whether every step is completed or skipped."""
+        return all(state.status in _SETTLED for state in self.states.values())
+
+    @property
+    def failed(self) -> StepState | None:
+        """A step that has failed for good, if there is one."""
+        return next((state for state in self.states.values() if state.status == FAILED), None)
 
     def output(self) -> dict[str, Any]:
-        """The outputs of the steps that no other step needs, by their ids."""
+        """The outputs of the steps that no other step needs, by their ids; null for one that was skipped."""
         return {step_id: self.states[step_id].output for step_id in self.definition.leaves}
 
     def give_up(self) -> None:

@@ -181,7 +181,7 @@ def _encode_steps(steps: Sequence[StepState]) -> str:
     return encode(
         [
             {
-                "step_id": state.step.id,
+                "step_id": state.id,
                 "status": state.status,
                 "attempt": state.attempt,
                 "output": state.output,

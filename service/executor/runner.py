@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from service.executor import metrics as executor_metrics
 from service.executor.active import ActiveRun, Interruption
-from service.executor.attempt import PreparedStep, Succeeded, attempt, prepare
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
-from service.executor.kinds.base import Agent, StepContext, StepFailedError
-from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, Progress, StepState
+from service.executor.kinds.base import Agent
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, Progress, StepState
 from service.executor.repository import LeaseLostError, RunRepository
 from service.executor.transient import is_transient
+from service.executor.work import Work
 from service.platform import metrics
 from service.platform.logging import bound_contextvars, get_logger
 from service.platform.worker_loop import Backoff
@@ -20,13 +20,11 @@ from service.platform.worker_loop import Backoff
 MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
 
-_CANCEL_SECONDS = 5.0
 _PROBLEM = "urn:problem:workflow-management:"
 
 log = get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
-_Tasks = dict[asyncio.Future[Any], PreparedStep]
 
 
 class Runner:
@@ -56,7 +54,6 @@ class _Execution:
         self._agents = agents
         self._active = active
         self._run = active.run
-        self._tasks: _Tasks = {}
         self._claimed = time.monotonic()
 
     async def run_to_end(self) -> None:
@@ -79,22 +76,26 @@ class _Execution:
             progress.give_up()
             await self._finish(progress, FAILED, error=_problem("abandoned", "The run was given up", detail))
             return
+        work = Work(run, self._agents, progress)
         try:
-            await self._drive(progress)
+            await self._drive(progress, work)
         finally:
-            await self._cancel_tasks()
+            await work.stop()
 
-    async def _drive(self, progress: Progress) -> None:
+    async def _drive(self, progress: Progress, work: Work) -> None:
         while True:
             if self._active.interrupted.done():
+                await work.stop()
                 await self._stop(progress, self._active.interrupted.result())
                 return
             if self._seconds_left(progress.definition) == 0 and not progress.completed:
+                await work.stop()
                 await self._fail(progress, _overdue(progress.definition))
                 return
-            starting, failed = await self._start_ready(progress)
-            if failed is not None:
-                await self._fail(progress, _failure_of(failed))
+            await work.begin_ready()
+            if progress.failed:
+                await work.stop()
+                await self._fail(progress, _failure_of(progress.failed))
                 return
             if progress.completed:
                 await self._finish(progress, COMPLETED, output=progress.output())
@@ -104,73 +105,15 @@ class _Execution:
                 if cancel_requested:
                     self._active.interrupt(Interruption.CANCELLED)
                     continue
-            for prepared in starting:
-                self._launch(prepared)
+            work.launch()
             done, _ = await asyncio.wait(
-                {*self._tasks, self._active.interrupted},
+                {*work.tasks, self._active.interrupted},
                 timeout=self._seconds_left(progress.definition),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            for task in done & self._tasks.keys():
-                prepared = self._tasks.pop(task)
-                if not self._settle(prepared, task.result()):
-                    await self._fail(progress, _failure_of(prepared.state))
-                    return
-
-    async def _start_ready(self, progress: Progress) -> tuple[list[PreparedStep], StepState | None]:
-        """Do the instant steps that may start, and those that then may; returns the others, and a step that failed."""
-        starting: list[PreparedStep] = []
-        while ready := progress.ready():
-            scope = progress.scope()
-            for state in ready:
-                state.status, state.started, state.changed = RUNNING, time.monotonic(), True
-                try:
-                    prepared = prepare(state, self._agents, scope)
-                except StepFailedError as failure:
-                    _mark_failed(state, failure)
-                    return starting, state
-                if not prepared.agent.instant:
-                    starting.append(prepared)
-                elif not self._settle(prepared, await attempt(prepared, self._context(state)), may_retry=False):
-                    return starting, state
-        return starting, None
-
-    def _settle(self, prepared: PreparedStep, outcome: Succeeded | StepFailedError, *, may_retry: bool = True) -> bool:
-        """Note an attempt's outcome and arrange the next one; False when the step has failed for good."""
-        state = prepared.state
-        state.changed = True
-        if isinstance(outcome, Succeeded):
-            state.status, state.output, state.error = COMPLETED, outcome.output, None
-            state.finished = time.monotonic()
-            return True
-        retry = state.step.retry
-        again = may_retry and outcome.retryable and retry.may_retry(state.attempt)
-        log.warning(
-            "Step attempt failed",
-            step_id=state.step.id,
-            attempt=state.attempt,
-            code=outcome.code,
-            detail=outcome.detail,
-            again=again,
-        )
-        if not again:
-            _mark_failed(state, outcome)
-            return False
-        state.error = outcome.as_json()
-        pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
-        state.attempt += 1
-        self._launch(prepared, after=pause)
-        return True
-
-    def _launch(self, prepared: PreparedStep, *, after: float = 0.0) -> None:
-        task = asyncio.create_task(attempt(prepared, self._context(prepared.state), after=after))
-        self._tasks[task] = prepared
-
-    def _context(self, state: StepState) -> StepContext:
-        return StepContext(str(self._run.id), state.step.id, state.attempt, self._run.correlation_id)
+            work.take(done)
 
     async def _stop(self, progress: Progress, reason: Interruption) -> None:
-        await self._cancel_tasks()
         if reason is Interruption.LOST:
             raise LeaseLostError
         if reason is Interruption.CANCELLED:
@@ -190,7 +133,6 @@ class _Execution:
         return max(0.0, definition.timeout_seconds - running)
 
     async def _fail(self, progress: Progress, error: dict[str, Any]) -> None:
-        await self._cancel_tasks()
         progress.give_up()
         await self._finish(progress, FAILED, error=error)
 
@@ -231,18 +173,6 @@ class _Execution:
             if self._active.interrupted.done() and self._active.interrupted.result() is Interruption.LOST:
                 raise LeaseLostError
             await asyncio.sleep(backoff.failed())
-
-    async def _cancel_tasks(self) -> None:
-        tasks = list(self._tasks)
-        self._tasks.clear()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
-
-
-def _mark_failed(state: StepState, failure: StepFailedError) -> None:
-    state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
 
 
 def _failure_of(state: StepState) -> dict[str, Any]:

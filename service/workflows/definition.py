@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.executor.expressions import validate_expressions
+from service.executor.expressions import InvalidExpressionError, validate_expressions
 from service.executor.kinds.registry import least_timeout_seconds
+from service.executor.references import is_always_false, trap_in
 from service.platform.problems import FieldProblem
 from service.workflows.schemas import Flow, Retry, Step
 
@@ -59,9 +60,20 @@ def _step_problems(
             problems.append(_problem(index, f"needs.{place}", f"there is no step with the id {need!r}"))
         elif need in step.needs[:place]:
             problems.append(_problem(index, f"needs.{place}", f"{need!r} is named twice"))
+    if step.when is not None:
+        problems += [_problem(index, "when", message) for message in _condition_problems(step.when)]
     for path, message in validate_expressions(step.input):
         problems.append(_problem(index, f"input.{path}", message))
     return problems
+
+
+def _condition_problems(when: str) -> list[str]:
+    try:
+        if trap := trap_in(when):
+            return [trap]
+        return ["it is always false, so the step would never run"] if is_always_false(when) else []
+    except InvalidExpressionError as error:
+        return [str(error)]
 
 
 def _cycle_problems(steps: Sequence[Step]) -> list[FieldProblem]:

@@ -54,6 +54,14 @@ class Step(BaseModel):
     id: str = Field(min_length=1, max_length=64, pattern=STEP_ID_PATTERN)
     agent: str = Field(description="An agent's name")
     needs: list[str] = Field(default_factory=list, max_length=MAX_STEPS, description="Ids of steps to be done before")
+    when: str | None = Field(
+        None,
+        min_length=1,
+        max_length=10_000,
+        description="JMESPath over the same data as `input`, asked when the needs are done; where it gives null, false"
+        " or something empty, the step is skipped",
+        examples=["steps.check.json.ok && input.amount > `100`"],
+    )
     input: dict[str, Any] = Field(
         default_factory=dict,
         description='What the agent gets. `{"$jmespath": "expression"}`, at any depth, is replaced by its result over'

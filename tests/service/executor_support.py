@@ -90,6 +90,7 @@ def step(
     attempts: int = 3,
     backoff: float = 0.01,
     timeout: float = 30,
+    when: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """A step as a stored definition holds it; ``settings`` are its agent's."""
@@ -100,7 +101,7 @@ def step(
         "input": dict(step_input or {}),
         "retry": {"max_attempts": attempts, "backoff_seconds": backoff},
         "timeout_seconds": timeout,
-    }
+    } | ({} if when is None else {"when": when})
 
 
 async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any], **whole: Any) -> UUID:

@@ -53,6 +53,9 @@ def test_a_circle_is_named_with_its_steps() -> None:
         ([_step("a", agent="nap", timeout_seconds=30)], "steps.0.timeout_seconds", "at least 60 seconds"),
         ([_step("a", input={"x": [{"$jmespath": "a["}]})], "steps.0.input.x[0]", "not a JMESPath expression"),
         ([_step("a", input={"$jmespath": 3})], "steps.0.input", "$jmespath"),
+        ([_step("a", when="a[")], "steps.0.when", "not a JMESPath expression"),
+        ([_step("a", when="`[]`")], "steps.0.when", "always false"),
+        ([_step("a", when="input.y && !input.x")], "steps.0.when", "write !(a.b)"),
     ],
 )
 def test_a_mistake_is_found_where_it_is(steps: list[Step], field: str, message: str) -> None:
@@ -98,9 +101,10 @@ def test_the_hash_of_a_workflow_that_uses_nothing_new_stays_as_it_was() -> None:
 
 def test_what_differs_from_the_defaults_is_kept() -> None:
     retry = {"strategy": "fixed", "max_pause_seconds": 9, "jitter": False}
-    flow = _flow(_step("a", retry=retry), timeout_seconds=60)
+    flow = _flow(_step("a", retry=retry, when="input.x"), timeout_seconds=60)
     definition = make_definition(flow, AGENTS)
     assert definition["timeout_seconds"] == 60
+    assert definition["steps"][0]["when"] == "input.x"
     assert definition["steps"][0]["retry"] == {"max_attempts": 3, "backoff_seconds": 0.2} | retry
     assert flow_of(definition) == flow
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
-from service.executor.expressions import InvalidExpressionError, evaluate, validate_expressions
+from service.executor.expressions import InvalidExpressionError, evaluate, is_true, validate_expressions
 from service.executor.kinds.base import StepFailedError
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
-from service.executor.progress import COMPLETED, FAILED, RUNNING, JournalledStep, Progress
+from service.executor.progress import COMPLETED, FAILED, RUNNING, SKIPPED, JournalledStep, Progress
 from service.executor.retry import MAX_PAUSE_SECONDS, RetrySettings
 from service.executor.values import check_output, encode
 from service.platform.worker_loop import Backoff, Pulse
@@ -124,6 +124,67 @@ def test_a_step_is_ready_when_all_its_needs_are_completed() -> None:
     assert progress.ready() == []
     progress.states["b"].status = COMPLETED
     assert [state.step.id for state in progress.ready()] == ["c"]
+
+
+def settled(definition: Definition, **statuses: str) -> Progress:
+    progress = Progress(definition, {})
+    for name, status in statuses.items():
+        progress.states[name].status = status
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "passed_over"),
+    [(SKIPPED, SKIPPED, True), (SKIPPED, COMPLETED, False), (COMPLETED, COMPLETED, False)],
+)
+def test_a_step_is_passed_over_only_when_all_its_needs_were_skipped(a: str, b: str, passed_over: bool) -> None:
+    progress = settled(define(step("a"), step("b"), step("c", needs=["a", "b"])), a=a, b=b)
+    (ready,) = progress.ready()
+    assert (ready.step.id, progress.is_passed_over(ready)) == ("c", passed_over)
+
+
+def test_a_step_without_needs_is_not_passed_over() -> None:
+    progress = Progress(define(step("a")), {})
+    assert not progress.is_passed_over(progress.states["a"])
+
+
+def test_a_step_waits_for_all_its_needs_also_when_one_was_skipped() -> None:
+    progress = settled(define(step("a"), step("b"), step("c", needs=["a", "b"])), a=SKIPPED, b=RUNNING)
+    assert progress.ready() == []
+
+
+def test_the_output_of_a_skipped_step_is_null_and_the_run_is_complete_without_it() -> None:
+    progress = settled(define(step("a"), step("b", needs=["a"]), step("c")), a=SKIPPED, b=SKIPPED, c=COMPLETED)
+    progress.states["c"].output = 1
+    assert progress.scope()["steps"] == {"a": None, "b": None, "c": 1}
+    assert progress.completed
+    assert progress.output() == {"b": None, "c": 1}
+
+
+def test_a_skipped_step_of_the_journal_is_asked_again() -> None:
+    progress = Progress(define(step("a", when="input.x")), {}, [JournalledStep("a", SKIPPED, 1, None)])
+    assert [state.id for state in progress.ready()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "true"),
+    [
+        ("n", True),
+        ("zero", True),
+        ("no", False),
+        ("nothing", False),
+        ("missing", False),
+        ("empty", False),
+        ("list", False),
+        ("object", False),
+        ("n > `1`", True),
+        ("n > `2`", False),
+        ("!(missing) && contains(name, 'd')", True),
+    ],
+)
+def test_a_condition_is_true_as_jmespath_has_it(expression: str, true: bool) -> None:
+    data = {"n": 2, "zero": 0, "no": False, "nothing": None, "empty": "", "list": [], "object": {}, "name": "Ada"}
+    assert is_true(expression, data) is true
 
 
 def test_progress_goes_on_from_the_journal_and_repeats_a_cut_off_attempt() -> None:

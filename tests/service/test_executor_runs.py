@@ -168,6 +168,41 @@ async def test_a_step_that_takes_longer_than_its_timeout_fails(engine: AsyncEngi
 
 
 @pytest.mark.usefixtures("platform")
+async def test_a_step_whose_condition_is_false_is_skipped_with_those_that_need_only_it(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    workflow_id = await add_workflow(
+        engine,
+        step("check"),
+        step("big", needs=["check"], when="input.amount > `100`", step_input={"size": "big"}),
+        step("small", "delay", needs=["check"], when="input.amount <= `100`", step_input={"size": "small"}, seconds=0),
+        step("after_big", needs=["big"]),
+        step(
+            "join",
+            needs=["after_big", "small"],
+            step_input={"big": {"$jmespath": "steps.big"}, "small": {"$jmespath": "steps.small.size"}},
+        ),
+    )
+    row = await finished(engine, await submit(engine, settings, workflow_id, {"amount": 7}))
+    assert (row.status, row.output) == ("completed", {"join": {"big": None, "small": "small"}})
+    statuses = {name: one.status for name, one in (await read_steps(engine, row.id)).items()}
+    assert statuses == {
+        "check": "completed",
+        "big": "skipped",
+        "small": "completed",
+        "after_big": "skipped",
+        "join": "completed",
+    }
+
+
+@pytest.mark.usefixtures("platform")
+async def test_a_condition_that_does_not_fit_the_data_fails_its_step(engine: AsyncEngine, settings: Settings) -> None:
+    workflow_id = await add_workflow(engine, step("a", when="length(input.n) > `1`"))
+    row = await finished(engine, await submit(engine, settings, workflow_id, {"n": 5}))
+    assert (row.status, row.error["step_id"], row.error["code"]) == ("failed", "a", "when")
+
+
+@pytest.mark.usefixtures("platform")
 async def test_a_run_that_takes_longer_than_its_timeout_fails_and_its_steps_stop(
     engine: AsyncEngine, settings: Settings
 ) -> None:
