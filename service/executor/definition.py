@@ -33,6 +33,7 @@ class Definition:
 
     steps: Mapping[str, StepDefinition]
     timeout_seconds: float | None = None
+    output_schema: Mapping[str, Any] | None = None
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def parse_definition(document: Mapping[str, Any]) -> Definition:
         raise UnusableDefinitionError(f"the definition cannot be read: {error!r}") from None
     if len(steps) != len(document["steps"]):
         raise UnusableDefinitionError("two steps have the same id")
-    return Definition(_sorted(steps), timeout_seconds)
+    return Definition(_sorted(steps), timeout_seconds, document.get("output_schema"))
 
 
 def _step(document: Mapping[str, Any]) -> StepDefinition:

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from service.executor import metrics as executor_metrics
 from service.executor.active import ActiveRun, Interruption
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
+from service.executor.expressions import FieldError
+from service.executor.json_schema import value_problems
 from service.executor.kinds.base import Agent
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, Progress, StepState
 from service.executor.repository import LeaseLostError, RunRepository
@@ -20,6 +22,7 @@ from service.platform.worker_loop import Backoff
 MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
 
+_TOLD_PROBLEMS = 5
 _PROBLEM = "urn:problem:workflow-management:"
 
 log = get_logger(__name__)
@@ -98,7 +101,7 @@ class _Execution:
                 await self._fail(progress, _failure_of(progress.failed))
                 return
             if progress.completed:
-                await self._finish(progress, COMPLETED, output=progress.output())
+                await self._complete(progress)
                 return
             if progress.changes():
                 cancel_requested = await self._journal(progress)
@@ -131,6 +134,15 @@ class _Execution:
             return None
         running = self._run.running_seconds + time.monotonic() - self._claimed
         return max(0.0, definition.timeout_seconds - running)
+
+    async def _complete(self, progress: Progress) -> None:
+        output = progress.output()
+        schema = progress.definition.output_schema
+        problems = value_problems(schema, output) if schema is not None else ()
+        if problems:
+            await self._fail(progress, _unfit(problems))
+        else:
+            await self._finish(progress, COMPLETED, output=output)
 
     async def _fail(self, progress: Progress, error: dict[str, Any]) -> None:
         progress.give_up()
@@ -179,6 +191,12 @@ def _failure_of(state: StepState) -> dict[str, Any]:
     failure = state.error or {}
     error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
     return error | {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
+
+
+def _unfit(problems: Sequence[FieldError]) -> dict[str, Any]:
+    found = "; ".join(f"{path or 'the output'}: {message}" for path, message in problems[:_TOLD_PROBLEMS])
+    more = f"; and {len(problems) - _TOLD_PROBLEMS} more" if len(problems) > _TOLD_PROBLEMS else ""
+    return _problem("output-schema", "The output does not fit its schema", f"{found}{more}")
 
 
 def _overdue(definition: Definition) -> dict[str, Any]:

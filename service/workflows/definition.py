@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.executor.expressions import InvalidExpressionError, validate_expressions
+from service.executor.json_schema import schema_problems
 from service.executor.kinds.registry import least_timeout_seconds
 from service.executor.references import is_always_false, trap_in
 from service.platform.problems import FieldProblem
@@ -38,6 +39,9 @@ def find_problems(flow: Flow, agents: Mapping[str, AgentUse]) -> list[FieldProbl
         problems += _step_problems(index, step, first_with, agents)
     if not problems:
         problems += _cycle_problems(steps)
+    for name, schema in (("input_schema", flow.input_schema), ("output_schema", flow.output_schema)):
+        for path, message in schema_problems(schema) if schema is not None else ():
+            problems.append(FieldProblem(field=f"{name}.{path}".rstrip("."), message=message))
     return problems
 
 

@@ -82,6 +82,17 @@ class Flow(BaseModel):
         description="For the whole run, from its start, pauses and retries included; null: no limit."
         " Past it running steps are interrupted and the run fails with the code `run-timeout`.",
     )
+    input_schema: dict[str, Any] | None = Field(
+        None,
+        description="JSON Schema (2020-12) that the input of a run must fit, else the run is not accepted;"
+        " references only within it",
+        examples=[{"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}],
+    )
+    output_schema: dict[str, Any] | None = Field(
+        None,
+        description="JSON Schema (2020-12) that the output of a run must fit, else the run fails with the code"
+        " `output-schema`",
+    )
 
 
 class WorkflowRequest(Flow):

@@ -64,6 +64,11 @@ def test_a_mistake_is_found_where_it_is(steps: list[Step], field: str, message: 
     assert message in text
 
 
+def test_a_wrong_schema_is_found_where_it_is() -> None:
+    whole = {"input_schema": {"type": "objekt"}, "output_schema": {"$ref": "http://example.org/"}}
+    assert [field for field, _ in _problems(_step("a"), **whole)] == ["input_schema.type", "output_schema.$ref"]
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     assert len(_problems(_step("a", agent="ghost"), _step("b", "nobody"), _step("b", "b"))) == 4
 

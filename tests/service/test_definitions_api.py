@@ -127,6 +127,24 @@ async def test_a_wrong_graph_is_refused_with_all_its_mistakes(client: httpx.Asyn
     assert (await client.get("/api/v1/workflows")).json()["total"] == 0
 
 
+async def test_a_workflow_is_read_as_it_was_written(client: httpx.AsyncClient) -> None:
+    await _created(client, "/agents", NAP)
+    written = _workflow({"id": "a", "agent": "nap", "when": "input.x", "retry": {"strategy": "fixed"}}) | {
+        "timeout_seconds": 90,
+        "input_schema": {"type": "object"},
+        "output_schema": {"required": ["a"]},
+    }
+    created = await _created(client, "/workflows", written)
+    read = (await client.get(f"/api/v1/workflows/{created['id']}")).json()
+    version = (await client.get(f"/api/v1/workflows/{created['id']}/versions/1")).json()
+    for answer in (created, read, version):
+        assert {name: answer[name] for name in ("timeout_seconds", "input_schema", "output_schema")} == {
+            name: written[name] for name in ("timeout_seconds", "input_schema", "output_schema")
+        }
+        (step,) = answer["steps"]
+        assert (step["when"], step["retry"]["strategy"], step["retry"]["max_attempts"]) == ("input.x", "fixed", 3)
+
+
 async def test_a_workflow_that_was_executed_is_not_deleted(client: httpx.AsyncClient, workflow_id: str) -> None:
     path = f"/api/v1/workflows/{workflow_id}"
     await client.post(f"{path}/execute")

@@ -203,6 +203,21 @@ async def test_a_condition_that_does_not_fit_the_data_fails_its_step(engine: Asy
 
 
 @pytest.mark.usefixtures("platform")
+@pytest.mark.parametrize(("given", "status"), [({"a": {"n": 1}}, "completed"), ({"a": {"n": "one"}}, "failed")])
+async def test_the_output_of_a_run_is_checked(
+    engine: AsyncEngine, settings: Settings, given: dict[str, Any], status: str
+) -> None:
+    schema = {"properties": {"a": {"properties": {"n": {"type": "integer"}}}}}
+    workflow_id = await add_workflow(engine, step("a", step_input=given["a"]), output_schema=schema)
+    row = await finished(engine, await submit(engine, settings, workflow_id))
+    assert row.status == status
+    if status == "failed":
+        assert (row.output, row.error["code"]) == (None, "output-schema")
+        assert row.error["detail"] == 'a.n: the value is not of type "integer"'
+    assert (await read_steps(engine, row.id))["a"].status == "completed"
+
+
+@pytest.mark.usefixtures("platform")
 async def test_a_run_that_takes_longer_than_its_timeout_fails_and_its_steps_stop(
     engine: AsyncEngine, settings: Settings
 ) -> None:
