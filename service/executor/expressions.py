@@ -4,7 +4,7 @@ A value of the form ``{"$jmespath": "<expression>"}``, at any depth, stands for 
 ``{"input": <the run's input>, "steps": {<id of a finished step>: <its output>}}``. Everything else is taken as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -66,21 +66,31 @@ def evaluate(template: Any, data: object) -> Any:
 
 def validate_expressions(step_input: Mapping[str, Any]) -> tuple[FieldError, ...]:
     """The mistakes in the expressions of a step's input, found without any data; empty where there is none."""
-    return tuple(_mistakes(step_input, ""))
+    mistakes = []
+    for path, expression in expressions_in(step_input):
+        try:
+            if isinstance(expression, InvalidExpressionError):
+                raise expression
+            compile_expression(expression)
+        except InvalidExpressionError as error:
+            mistakes.append(FieldError(path, str(error)))
+    return tuple(mistakes)
 
 
-def _mistakes(template: Any, path: str) -> list[FieldError]:
+def expressions_in(template: Any, path: str = "") -> Iterator[tuple[str, str | InvalidExpressionError]]:
+    """Each expression of a template with its place (dotted path), or what is wrong with its form."""
     if isinstance(template, Mapping):
         if EXPRESSION_KEY in template:
             try:
-                compile_expression(_expression_of(template))
+                yield path, _expression_of(template)
             except InvalidExpressionError as error:
-                return [FieldError(path, str(error))]
-            return []
-        return [m for key, value in template.items() for m in _mistakes(value, f"{path}.{key}" if path else str(key))]
-    if isinstance(template, list):
-        return [m for index, value in enumerate(template) for m in _mistakes(value, f"{path}[{index}]")]
-    return []
+                yield path, error
+            return
+        for key, value in template.items():
+            yield from expressions_in(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(template, list):
+        for index, value in enumerate(template):
+            yield from expressions_in(value, f"{path}[{index}]")
 
 
 def _expression_of(template: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import jsonschema_rs
 
 from service.executor.expressions import FieldError
 from service.executor.schema_size import DATA_KEYWORDS, size_problem
+from service.executor.values import is_deeper
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_SCHEMA_CHARACTERS = 64 * 1024
@@ -28,7 +29,7 @@ def schema_problems(schema: Mapping[str, Any]) -> tuple[FieldError, ...]:
     dialect = schema.get("$schema", DIALECT)
     if dialect != DIALECT:
         return (FieldError("$schema", f"must be {DIALECT!r}, or left out"),)
-    if _is_deeper(schema, MAX_DEPTH):
+    if is_deeper(schema, MAX_DEPTH):
         return (FieldError("", f"it is nested more than {MAX_DEPTH} levels deep"),)
     problems = tuple(_references_elsewhere(schema, "")) or tuple(_problems(_of_schemas(), schema))
     if problems:
@@ -45,7 +46,7 @@ def schema_problems(schema: Mapping[str, Any]) -> tuple[FieldError, ...]:
 
 def value_problems(schema: Mapping[str, Any], value: Any) -> tuple[FieldError, ...]:
     """Where a value does not fit a schema that was saved; at most MAX_PROBLEMS, none of which shows the value."""
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value, MAX_DEPTH):
         return (FieldError("", f"it is nested more than {MAX_DEPTH} levels deep"),)
     try:
         validator = _compile(json.dumps(schema, sort_keys=True))
@@ -95,20 +96,6 @@ def _references_elsewhere(schema: Any, path: str) -> Iterator[FieldError]:
     elif isinstance(schema, list):
         for index, value in enumerate(schema):
             yield from _references_elsewhere(value, f"{path}.{index}")
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    layer = [value]
-    for _ in range(levels + 1):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def _path(parts: Sequence[str | int]) -> str:

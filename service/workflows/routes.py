@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Path, Request, Response
+from fastapi import Body, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.agents import store as agents
@@ -17,15 +17,31 @@ from service.platform.paging import Page, Paging
 from service.platform.problems import documented, invalid, not_found
 from service.state import State
 from service.workflows import store
-from service.workflows.definition import AgentUse, find_problems, flow_of, make_definition
-from service.workflows.schemas import Flow, VersionAnswer, WorkflowAnswer, WorkflowRequest, WorkflowSummary
+from service.workflows.checks import AgentUse, find_problems, read_request
+from service.workflows.definition import flow_of, make_definition
+from service.workflows.inputs import input_problems
+from service.workflows.plan import plan_waves
+from service.workflows.schemas import (
+    Flow,
+    PlanAnswer,
+    PlanRequest,
+    ValidationAnswer,
+    VersionAnswer,
+    WorkflowAnswer,
+    WorkflowRequest,
+    WorkflowSummary,
+)
 
 router = GuardedRouter(prefix="/workflows", tags=["workflows"])
 
 
-async def _definition(connection: AsyncConnection, flow: Flow) -> dict[str, Any]:
+async def _agents_of(connection: AsyncConnection, flow: Flow) -> dict[str, AgentUse]:
     rows = await agents.named(connection, [step.agent for step in flow.steps])
-    used = {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
+    return {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
+
+
+async def _definition(connection: AsyncConnection, flow: Flow) -> dict[str, Any]:
+    used = await _agents_of(connection, flow)
     problems = find_problems(flow, used)
     if problems:
         raise invalid(problems, "The steps do not make a workflow.")
@@ -51,6 +67,26 @@ async def create_workflow(
     bind_contextvars(workflow_id=str(row.id))
     response.headers["Location"] = f"{request.url.path}/{row.id}"
     return _answer(row, definition)
+
+
+@router.post(
+    "/validate",
+    dependencies=[requires(Role.VIEWER)],
+    responses=documented(),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WorkflowRequest"}}},
+        }
+    },
+)
+async def validate_workflow(body: Annotated[dict[str, Any], Body()], state: State) -> ValidationAnswer:
+    """Say everything that is wrong with a workflow, each with its place. Nothing is stored."""
+    flow, problems = read_request(body)
+    if flow is not None:
+        async with autocommit(state.engine) as connection:
+            problems = find_problems(flow, await _agents_of(connection, flow))
+    return ValidationAnswer(valid=not problems, problems=problems)
 
 
 @router.get("", dependencies=[requires(Role.VIEWER)], responses=documented())
@@ -114,6 +150,26 @@ async def replace_workflow(
         detail = {"name": body.name, "version": row.version}
         await record(connection, Actor.of(request, caller), "workflow.update", "workflow", workflow_id, detail)
     return _answer(row, definition)
+
+
+@router.post("/{workflow_id}/plan", dependencies=[requires(Role.VIEWER)], responses=documented(404))
+async def plan_workflow(workflow_id: UUID, state: State, body: PlanRequest | None = None) -> PlanAnswer:
+    """Say what a run of the current version would do with an input. Nothing is executed or stored."""
+    bind_contextvars(workflow_id=str(workflow_id))
+    async with autocommit(state.engine) as connection:
+        row = await store.find(connection, workflow_id)
+    if row is None:
+        raise not_found("workflow")
+    run_input = body.input if body else {}
+    problems = input_problems(row.definition, run_input)
+    if problems:
+        raise invalid(problems, "The input does not fit the workflow's input schema.")
+    return PlanAnswer(
+        workflow_id=row.id,
+        version=row.version,
+        timeout_seconds=row.definition.get("timeout_seconds"),
+        waves=plan_waves(row.definition, run_input),
+    )
 
 
 @router.delete("/{workflow_id}", status_code=204, dependencies=[requires(Role.ADMIN)], responses=documented(404, 409))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.agents.schemas import NAME_PATTERN
 from service.executor.retry import MAX_PAUSE_SECONDS, RetryStrategy
+from service.platform.problems import FieldProblem
 
 STEP_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 MAX_STEPS = 200
@@ -121,6 +122,47 @@ class WorkflowRequest(Flow):
 
     name: str = Field(min_length=1, max_length=200, pattern=NAME_PATTERN)
     description: str = Field("", max_length=10_000)
+
+
+class ValidationAnswer(BaseModel):
+    """Whether a workflow could be saved as it is, but for its name, which another may have."""
+
+    valid: bool
+    problems: list[FieldProblem] = Field(description="Everything that is wrong; empty when nothing is")
+
+
+class PlanRequest(BaseModel):
+    """What a run would start with."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"input": {"name": "Ada"}}]})
+
+    input: dict[str, Any] = Field(default_factory=dict)
+
+
+class PlannedStep(BaseModel):
+    """What is known of a step before anything is executed."""
+
+    id: str
+    agent: str
+    kind: str
+    needs: list[str]
+    runs: bool | None = Field(description="False: it will be skipped; null: known only when it is due")
+    input: Any = Field(description="What the agent would get; expressions stay where the result is not known yet")
+    unknown: list[str] = Field(description="Where in the input such expressions are", examples=[["input.amount"]])
+    timeout_seconds: float
+    retry: Retry
+    problems: list[FieldProblem] = Field(description="Expressions that cannot be evaluated over this input")
+
+
+class PlanAnswer(BaseModel):
+    """What a run of the current version would do. Nothing was executed or stored."""
+
+    workflow_id: UUID
+    version: int
+    timeout_seconds: float | None
+    waves: list[list[PlannedStep]] = Field(
+        description="Steps in groups: the steps of a group may start when those before are done"
+    )
 
 
 class WorkflowSummary(BaseModel):

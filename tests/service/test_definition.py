@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.workflows.definition import AgentUse, content_hash, find_problems, flow_of, make_definition
+from service.workflows.checks import AgentUse, find_problems
+from service.workflows.definition import content_hash, flow_of, make_definition
 from service.workflows.schemas import Flow, Step
 
 pytestmark = pytest.mark.ring("unit")
@@ -53,6 +54,11 @@ def test_a_circle_is_named_with_its_steps() -> None:
         ([_step("a", agent="nap", timeout_seconds=30)], "steps.0.timeout_seconds", "at least 60 seconds"),
         ([_step("a", input={"x": [{"$jmespath": "a["}]})], "steps.0.input.x[0]", "not a JMESPath expression"),
         ([_step("a", input={"$jmespath": 3})], "steps.0.input", "$jmespath"),
+        ([_step("a"), _step("b", input={"x": {"$jmespath": "steps.a.n"}})], "steps.1.input.x", "name it in needs"),
+        ([_step("a", input={"x": {"$jmespath": "steps.b"}})], "steps.0.input.x", "there is no step with this id"),
+        ([_step("a", when="steps.a.n")], "steps.0.when", "its own output"),
+        ([_step("a", input={"x": {"$jmespath": "inputs.n"}})], "steps.0.input.x", "no 'inputs' to read"),
+        ([_step("a", input={"x": {"$jmespath": "!input.n"}})], "steps.0.input.x", "write !(a.b)"),
         ([_step("a", when="a[")], "steps.0.when", "not a JMESPath expression"),
         ([_step("a", when="`[]`")], "steps.0.when", "always false"),
         ([_step("a", when="input.y && !input.x")], "steps.0.when", "write !(a.b)"),
@@ -62,6 +68,22 @@ def test_a_mistake_is_found_where_it_is(steps: list[Step], field: str, message: 
     [(found, text)] = _problems(*steps)
     assert found == field
     assert message in text
+
+
+def test_a_step_may_read_all_steps_before_it_also_those_it_needs_through_others() -> None:
+    reads = {"x": [{"$jmespath": "steps.a.n"}], "y": {"$jmespath": "steps.b"}, "z": {"$jmespath": "keys(steps)"}}
+    assert _problems(_step("a"), _step("b", "a"), _step("c", "b", input=reads, when="input.n > `0`")) == []
+
+
+def test_a_step_that_can_never_start_is_told_with_the_step_that_is_to_blame() -> None:
+    found = dict(_problems(_step("a", "b"), _step("b", "a"), _step("c", "a"), _step("d", "c"), _step("e")))
+    assert found.keys() == {"steps", "steps.2.needs", "steps.3.needs"}
+    assert "because 'a'" in found["steps.3.needs"]
+
+
+def test_each_circle_is_named() -> None:
+    found = _problems(_step("a", "b"), _step("b", "a"), _step("c", "d"), _step("d", "c"), _step("e", "e"))
+    assert [field for field, _ in found] == ["steps.4.needs.0", "steps", "steps"]
 
 
 def test_a_wrong_schema_is_found_where_it_is() -> None:
