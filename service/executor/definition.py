@@ -1,6 +1,6 @@
 """A workflow version as the executor reads it: immutable, its agents already resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ class Definition:
     steps: Mapping[str, StepDefinition]
     timeout_seconds: float | None = None
     output_schema: Mapping[str, Any] | None = None
+    on_failure: Mapping[str, StepDefinition] = field(default_factory=dict)
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -45,14 +46,16 @@ class Definition:
 def parse_definition(document: Mapping[str, Any]) -> Definition:
     """Read a stored definition; raises UnusableDefinitionError."""
     try:
-        steps = {step.id: step for step in map(_step, document["steps"])}
+        steps, on_failure = (list(map(_step, document.get(name) or ())) for name in ("steps", "on_failure"))
         timeout = document.get("timeout_seconds")
         timeout_seconds = None if timeout is None else float(timeout)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnusableDefinitionError(f"the definition cannot be read: {error!r}") from None
-    if len(steps) != len(document["steps"]):
+    if not steps:
+        raise UnusableDefinitionError("the definition has no steps")
+    if len({step.id for step in (*steps, *on_failure)}) < len(steps) + len(on_failure):
         raise UnusableDefinitionError("two steps have the same id")
-    return Definition(_sorted(steps), timeout_seconds, document.get("output_schema"))
+    return Definition(_sorted(steps), timeout_seconds, document.get("output_schema"), _sorted(on_failure))
 
 
 def _step(document: Mapping[str, Any]) -> StepDefinition:
@@ -78,9 +81,9 @@ def _retry(document: Mapping[str, Any]) -> RetrySettings:
     )
 
 
-def _sorted(steps: dict[str, StepDefinition]) -> dict[str, StepDefinition]:
+def _sorted(steps: Iterable[StepDefinition]) -> dict[str, StepDefinition]:
     ordered: dict[str, StepDefinition] = {}
-    waiting = dict(steps)
+    waiting = {step.id: step for step in steps}
     while waiting:
         free = [step for step in waiting.values() if all(need in ordered for need in step.needs)]
         if not free:

@@ -48,11 +48,25 @@ class JournalledStep:
 
 
 class Progress:
-    """The steps of one run and the rules by which they follow one another."""
+    """The steps of one run and the rules by which they follow one another.
 
-    def __init__(self, definition: Definition, run_input: Any, journal: Iterable[JournalledStep] = ()) -> None:
+    With a ``failure`` they are those that a run does after it has failed: they see it, and the outputs of the steps
+    ``before`` them, and one that fails stops none but those that need it.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        run_input: Any,
+        journal: Iterable[JournalledStep] = (),
+        *,
+        failure: Mapping[str, Any] | None = None,
+        before: Mapping[str, Any] | None = None,
+    ) -> None:
         self.definition = definition
         self.run_input = run_input
+        self.failure = failure
+        self._before = before or {}
         self.states = {step.id: StepState(step) for step in definition.steps.values()}
         for entry in journal:
             state = self.states.get(entry.step_id)
@@ -60,6 +74,8 @@ class Progress:
                 continue
             if entry.status == COMPLETED:
                 state.status, state.attempt, state.output = COMPLETED, entry.attempt, entry.output
+            elif entry.status == FAILED and failure is not None:
+                state.status, state.attempt = FAILED, entry.attempt
             else:
                 # Also a skipped one: its condition reads what is journalled, so the answer will be the same.
                 # An attempt that was cut off is done again under the same number: it is not the step's fault.
@@ -81,17 +97,24 @@ class Progress:
     def scope(self) -> Mapping[str, Any]:
         """What the expressions of a step see; the output of a skipped step is null."""
         outputs = {name: state.output for name, state in self.states.items() if state.status in _SETTLED}
-        return {"input": self.run_input, "steps": outputs}
+        scope = {"input": self.run_input, "steps": {**self._before, **outputs}}
+        return scope if self.failure is None else scope | {"error": self.failure}
 
     @property
-    def completed(self) -> bool:
-        """Whether every step is completed or skipped."""
-        return all(state.status in _SETTLED for state in self.states.values())
+    def ended(self) -> bool:
+        """Whether no step is under way and none can start any more: all are completed or skipped, or one failed."""
+        return not any(state.status == RUNNING for state in self.states.values()) and not self.ready()
 
     @property
     def failed(self) -> StepState | None:
-        """A step that has failed for good, if there is one."""
+        """A step that has failed for good and takes the run with it, if there is one."""
+        if self.failure is not None:
+            return None
         return next((state for state in self.states.values() if state.status == FAILED), None)
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of all completed steps, by their ids."""
+        return {name: state.output for name, state in self.states.items() if state.status == COMPLETED}
 
     def output(self) -> dict[str, Any]:
         """The outputs of the steps that no other step needs, by their ids; null for one that was skipped."""

@@ -39,6 +39,7 @@ class ClaimedRun:
     cancel_requested: bool
     running_seconds: float
     input: Any
+    error: Mapping[str, Any] | None
     definition: Mapping[str, Any]
 
 
@@ -95,6 +96,21 @@ class RunRepository:
         if not rows:
             raise LeaseLostError(f"run {run.id} was taken over or has ended")
         return bool(rows[0].cancel_requested)
+
+    async def note_failure(self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any]) -> None:
+        """Keep why the run fails, while it still has something to do; whoever claims it from now on finds it there.
+
+        Raises LeaseLostError, having written nothing.
+        """
+        rows = await self._execute(
+            statements.NOTE_FAILURE,
+            run_id=run.id,
+            token=run.token,
+            steps=_encode_steps(steps),
+            error=encode(error),
+        )
+        if not rows:
+            raise LeaseLostError(f"run {run.id} was taken over or has ended")
 
     async def finish(
         self,
@@ -172,6 +188,7 @@ def _claimed(row: Row[Any]) -> ClaimedRun:
         cancel_requested=bool(row.cancel_requested),
         running_seconds=float(row.running_seconds),
         input=row.input,
+        error=row.error,
         definition=row.definition,
     )
 

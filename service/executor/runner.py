@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from service.executor import metrics as executor_metrics
@@ -11,7 +12,7 @@ from service.executor.definition import Definition, UnusableDefinitionError, par
 from service.executor.expressions import FieldError
 from service.executor.json_schema import value_problems
 from service.executor.kinds.base import Agent
-from service.executor.progress import CANCELLED, COMPLETED, FAILED, Progress, StepState
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, JournalledStep, Progress, StepState
 from service.executor.repository import LeaseLostError, RunRepository
 from service.executor.transient import is_transient
 from service.executor.work import Work
@@ -57,6 +58,7 @@ class _Execution:
         self._agents = agents
         self._active = active
         self._run = active.run
+        self._known: list[JournalledStep] = []
         self._claimed = time.monotonic()
 
     async def run_to_end(self) -> None:
@@ -69,40 +71,41 @@ class _Execution:
             )
             return
         # Only a run that somebody worked on before has a journal.
-        journal = await self._kept_trying(lambda: self._repository.read_journal(run)) if run.token > 1 else []
-        progress = Progress(definition, run.input, journal)
+        if run.token > 1:
+            self._known = await self._kept_trying(lambda: self._repository.read_journal(run))
+        progress = Progress(definition, run.input, self._known)
         log.info("Run claimed", attempt=run.attempt, lease_token=run.token)
         if run.cancel_requested:
             self._active.interrupt(Interruption.CANCELLED)
         elif run.attempt > MAX_CLAIMS:
             detail = f"the run was started {run.attempt - 1} times and its executor died each time"
             progress.give_up()
-            await self._finish(progress, FAILED, error=_problem("abandoned", "The run was given up", detail))
+            abandoned = _problem("abandoned", "The run was given up", detail)
+            await self._finish(progress, FAILED, error=run.error or abandoned)
             return
-        work = Work(run, self._agents, progress)
+        # One that has failed already is here only for what it does after a failure.
+        await (self._drive(progress) if run.error is None else self._follow_up(progress, run.error))
+
+    async def _drive(self, progress: Progress) -> None:
+        work = Work(self._run, self._agents, progress)
         try:
-            await self._drive(progress, work)
+            end = await self._until_end(progress, work)
         finally:
             await work.stop()
+        await end()
 
-    async def _drive(self, progress: Progress, work: Work) -> None:
+    async def _until_end(self, progress: Progress, work: Work) -> Callable[[], Awaitable[None]]:
+        """Work on the steps; returns what is to be done then, when nothing is under way any more."""
         while True:
             if self._active.interrupted.done():
-                await work.stop()
-                await self._stop(progress, self._active.interrupted.result())
-                return
-            if self._seconds_left(progress.definition) == 0 and not progress.completed:
-                await work.stop()
-                await self._fail(progress, _overdue(progress.definition))
-                return
+                return partial(self._stop, progress, self._active.interrupted.result())
+            if self._seconds_left(progress.definition) == 0 and not (progress.failed or progress.ended):
+                return partial(self._fail, progress, _overdue(progress.definition))
             await work.begin_ready()
             if progress.failed:
-                await work.stop()
-                await self._fail(progress, _failure_of(progress.failed))
-                return
-            if progress.completed:
-                await self._complete(progress)
-                return
+                return partial(self._fail, progress, _failure_of(progress.failed))
+            if progress.ended:
+                return partial(self._complete, progress)
             if progress.changes():
                 cancel_requested = await self._journal(progress)
                 if cancel_requested:
@@ -121,7 +124,7 @@ class _Execution:
             raise LeaseLostError
         if reason is Interruption.CANCELLED:
             progress.give_up()
-            await self._finish(progress, CANCELLED)
+            await self._finish(progress, CANCELLED if progress.failure is None else FAILED, error=progress.failure)
             return
         if progress.changes():
             await self._journal(progress)
@@ -136,6 +139,10 @@ class _Execution:
         return max(0.0, definition.timeout_seconds - running)
 
     async def _complete(self, progress: Progress) -> None:
+        if progress.failure is not None:
+            progress.give_up()
+            await self._finish(progress, FAILED, error=progress.failure)
+            return
         output = progress.output()
         schema = progress.definition.output_schema
         problems = value_problems(schema, output) if schema is not None else ()
@@ -144,9 +151,20 @@ class _Execution:
         else:
             await self._finish(progress, COMPLETED, output=output)
 
-    async def _fail(self, progress: Progress, error: dict[str, Any]) -> None:
+    async def _fail(self, progress: Progress, error: Mapping[str, Any]) -> None:
         progress.give_up()
-        await self._finish(progress, FAILED, error=error)
+        if not progress.definition.on_failure:
+            await self._finish(progress, FAILED, error=error)
+            return
+        steps = progress.changes()
+        await self._kept_trying(lambda: self._repository.note_failure(self._run, steps, error))
+        log.info("Run has failed, its steps for that follow", code=error["code"])
+        await self._follow_up(progress, error)
+
+    async def _follow_up(self, progress: Progress, error: Mapping[str, Any]) -> None:
+        """Do the steps that come after a failure; only then is the run finished."""
+        follow_up = Definition(progress.definition.on_failure)
+        await self._drive(Progress(follow_up, self._run.input, self._known, failure=error, before=progress.outputs()))
 
     async def _finish(
         self,
@@ -154,7 +172,7 @@ class _Execution:
         status: str,
         *,
         output: dict[str, Any] | None = None,
-        error: dict[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
     ) -> None:
         steps = progress.changes() if progress else []
         seconds = await self._kept_trying(

@@ -17,12 +17,13 @@ claimed AS (
     FROM due
     WHERE runs.id = due.id
     RETURNING runs.id, runs.lease_token, runs.workflow_id, runs.workflow_version, runs.correlation_id,
-              runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at, runs.started_at
+              runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at, runs.started_at,
+              runs.error
 )
 SELECT claimed.id, claimed.lease_token, claimed.workflow_id, claimed.correlation_id, claimed.requested_by,
        claimed.attempt, claimed.cancel_requested_at IS NOT NULL AS cancel_requested,
        COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at), 0) AS running_seconds,
-       claimed.input, version.definition
+       claimed.input, claimed.error, version.definition
 FROM claimed
 JOIN workflow_versions AS version
   ON version.workflow_id = claimed.workflow_id AND version.version = claimed.workflow_version
@@ -102,6 +103,19 @@ WITH owner AS (
     + _WRITE_STEPS
     + """
 SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM owner
+"""
+)
+
+NOTE_FAILURE = text(
+    """
+WITH owner AS (
+    UPDATE runs SET error = CAST(:error AS jsonb)
+    WHERE id = CAST(:run_id AS uuid) AND lease_token = CAST(:token AS bigint) AND status = 'running'
+    RETURNING id
+), """
+    + _WRITE_STEPS
+    + """
+SELECT id FROM owner
 """
 )
 

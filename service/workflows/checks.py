@@ -16,7 +16,6 @@ from service.workflows.graph import ancestors, circles, stuck
 from service.workflows.schemas import Flow, Step, WorkflowRequest
 
 MAX_DEPTH = 100
-_ROOTS = ("input", "steps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ def read_request(body: Any) -> tuple[WorkflowRequest | None, list[FieldProblem]]
 
 def find_problems(flow: Flow, agents: Mapping[str, AgentUse]) -> list[FieldProblem]:
     """Everything that is wrong, each with the field and what would be right; empty when nothing is."""
-    problems = list(_StepList("steps", flow.steps, agents).problems())
+    main = _StepList("steps", flow.steps, agents)
+    problems = [*main.problems(), *_StepList("on_failure", flow.on_failure, agents, after=main).problems()]
     for name, schema in (("input_schema", flow.input_schema), ("output_schema", flow.output_schema)):
         for path, message in schema_problems(schema) if schema is not None else ():
             problems.append(_problem(f"{name}.{path}", message))
@@ -50,9 +50,11 @@ def find_problems(flow: Flow, agents: Mapping[str, AgentUse]) -> list[FieldProbl
 
 
 class _StepList:
-    """The steps under one field of the workflow."""
+    """The steps under one field of the workflow; all of those that it comes ``after`` may be read, and an error."""
 
-    def __init__(self, field: str, steps: Sequence[Step], agents: Mapping[str, AgentUse]) -> None:
+    def __init__(
+        self, field: str, steps: Sequence[Step], agents: Mapping[str, AgentUse], *, after: "_StepList | None" = None
+    ) -> None:
         self._field = field
         self._steps = steps
         self._agents = agents
@@ -60,18 +62,20 @@ class _StepList:
         for step in steps:
             self._needs.setdefault(step.id, step.needs)
         self._before = ancestors(self._needs)
+        self._roots = ("input", "steps") if after is None else ("input", "steps", "error")
+        self._done: Collection[str] = after.places if after else ()
+        self.places: dict[str, str] = dict(after.places) if after else {}
 
     def problems(self) -> Iterator[FieldProblem]:
         """What is wrong with each step, then with their graph."""
-        first_with: dict[str, int] = {}
         stuck_by = stuck(self._needs, self._before)
         for index, step in enumerate(self._steps):
-            if step.id in first_with:
-                yield self._at(index, "id", f"{step.id!r} is the id of {self._field}.{first_with[step.id]} already")
+            if step.id in self.places:
+                yield self._at(index, "id", f"{step.id!r} is the id of {self.places[step.id]} already")
             elif step.id in stuck_by:
                 text = f"the step can never start, because {stuck_by[step.id]!r}, which it needs, never can"
                 yield self._at(index, "needs", text)
-            first_with.setdefault(step.id, index)
+            self.places.setdefault(step.id, f"{self._field}.{index}")
             yield from self._of_agent(index, step)
             yield from self._of_needs(index, step)
             yield from self._of_expressions(index, step)
@@ -93,23 +97,24 @@ class _StepList:
             if need == step.id:
                 yield self._at(index, f"needs.{place}", "a step cannot need itself")
             elif need not in self._needs:
-                yield self._at(index, f"needs.{place}", f"there is no step with the id {need!r}")
+                where = f" in {self._field}" if need in self._done else ""
+                yield self._at(index, f"needs.{place}", f"there is no step with the id {need!r}{where}")
             elif need in step.needs[:place]:
                 yield self._at(index, f"needs.{place}", f"{need!r} is named twice")
 
     def _of_expressions(self, index: int, step: Step) -> Iterator[FieldProblem]:
         if step.when is not None:
-            for message in self._of_expression(step, step.when, _ROOTS, condition=True):
+            for message in self._of_expression(step, step.when, condition=True):
                 yield self._at(index, "when", message)
         if is_deeper(step.input, MAX_DEPTH):
             yield self._at(index, "input", f"is nested more than {MAX_DEPTH} levels deep")
             return
         for path, expression in expressions_in(step.input):
-            for message in self._of_expression(step, expression, _ROOTS):
+            for message in self._of_expression(step, expression):
                 yield self._at(index, f"input.{path}", message)
 
     def _of_expression(
-        self, step: Step, expression: str | InvalidExpressionError, roots: Collection[str], *, condition: bool = False
+        self, step: Step, expression: str | InvalidExpressionError, *, condition: bool = False
     ) -> Iterator[str]:
         try:
             if isinstance(expression, InvalidExpressionError):
@@ -122,9 +127,9 @@ class _StepList:
         except InvalidExpressionError as error:
             yield str(error)
             return
-        for name in sorted(reading.roots - set(roots)):
-            yield f"there is no {name!r} to read; an expression sees {' and '.join(roots)}"
-        for other in sorted(reading.steps - self._before[step.id]):
+        for name in sorted(reading.roots - set(self._roots)):
+            yield f"there is no {name!r} to read; an expression sees {', '.join(self._roots)}"
+        for other in sorted(reading.steps - self._before[step.id] - set(self._done)):
             yield self._not_before(step, other)
 
     def _not_before(self, step: Step, other: str) -> str:

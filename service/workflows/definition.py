@@ -21,7 +21,12 @@ _ALWAYS: Mapping[type[BaseModel], frozenset[str]] = {
 
 def make_definition(flow: Flow, agents: Mapping[str, AgentUse]) -> dict[str, Any]:
     """The version's definition: each step with its agent's kind and settings, so that a run needs nothing mutable."""
-    return _stored(flow, Flow) | {"steps": [_stored_step(step, agents) for step in flow.steps]}
+    whole = _stored(flow, Flow)
+    return whole | {
+        field: [_stored_step(step, agents) for step in getattr(flow, field)]
+        for field in ("steps", "on_failure")
+        if field in whole
+    }
 
 
 def _stored_step(step: Step, agents: Mapping[str, AgentUse]) -> dict[str, Any]:
@@ -47,7 +52,8 @@ def content_hash(definition: Mapping[str, Any]) -> str:
 
 def flow_of(definition: Mapping[str, Any]) -> Flow:
     """A definition as it was written, with agents by name."""
-    return Flow.model_validate({**definition, "steps": [_written(step) for step in definition["steps"]]})
+    fields = {field: [_written(step) for step in definition.get(field, ())] for field in ("steps", "on_failure")}
+    return Flow.model_validate({**definition, **fields})
 
 
 def _written(step: Mapping[str, Any]) -> dict[str, Any]:

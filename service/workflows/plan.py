@@ -1,6 +1,6 @@
 """What a run would do with an input, as far as that can be known without executing anything. Pure: no I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.executor.expressions import EXPRESSION_KEY, evaluate, is_true
@@ -10,16 +10,20 @@ from service.workflows.definition import flow_of
 from service.workflows.graph import waves
 from service.workflows.schemas import PlannedStep, Step
 
+Waves = list[list[PlannedStep]]
 
-def plan_waves(definition: Mapping[str, Any], run_input: Any) -> list[list[PlannedStep]]:
-    """The steps of a stored definition in the groups in which they may start."""
-    kinds = {step["id"]: str(step["agent"]["kind"]) for step in definition["steps"]}
-    steps = {step.id: step for step in flow_of(definition).steps}
-    plan = _Plan(run_input)
-    return [
-        [plan.of(steps[name], kinds[name]) for name in wave]
-        for wave in waves({step.id: step.needs for step in steps.values()})
-    ]
+
+def make_plan(definition: Mapping[str, Any], run_input: Any) -> tuple[Waves, Waves]:
+    """The steps of a stored definition in the groups in which they may start, and those that are done if it fails."""
+    flow, plan = flow_of(definition), _Plan(run_input)
+    agents = {step["id"]: step["agent"] for step in (*definition["steps"], *definition.get("on_failure", ()))}
+
+    def in_waves(steps: Sequence[Step]) -> Waves:
+        known = {step.id: step for step in steps}
+        groups = waves({step.id: step.needs for step in steps})
+        return [[plan.of(known[name], str(agents[name]["kind"])) for name in group] for group in groups]
+
+    return in_waves(flow.steps), in_waves(flow.on_failure)
 
 
 class _Plan:
@@ -84,4 +88,6 @@ class _Plan:
 
     def _is_known(self, expression: str) -> bool:
         reading = reading_of(expression)
-        return not reading.whole and reading.steps <= self._scope["steps"].keys()
+        return (
+            not reading.whole and reading.roots <= {"input", "steps"} and reading.steps <= self._scope["steps"].keys()
+        )

@@ -20,7 +20,7 @@ from service.workflows import store
 from service.workflows.checks import AgentUse, find_problems, read_request
 from service.workflows.definition import flow_of, make_definition
 from service.workflows.inputs import input_problems
-from service.workflows.plan import plan_waves
+from service.workflows.plan import make_plan
 from service.workflows.schemas import (
     Flow,
     PlanAnswer,
@@ -36,7 +36,7 @@ router = GuardedRouter(prefix="/workflows", tags=["workflows"])
 
 
 async def _agents_of(connection: AsyncConnection, flow: Flow) -> dict[str, AgentUse]:
-    rows = await agents.named(connection, [step.agent for step in flow.steps])
+    rows = await agents.named(connection, [step.agent for step in (*flow.steps, *flow.on_failure)])
     return {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
 
 
@@ -164,11 +164,13 @@ async def plan_workflow(workflow_id: UUID, state: State, body: PlanRequest | Non
     problems = input_problems(row.definition, run_input)
     if problems:
         raise invalid(problems, "The input does not fit the workflow's input schema.")
+    waves, on_failure = make_plan(row.definition, run_input)
     return PlanAnswer(
         workflow_id=row.id,
         version=row.version,
         timeout_seconds=row.definition.get("timeout_seconds"),
-        waves=plan_waves(row.definition, run_input),
+        waves=waves,
+        on_failure=on_failure,
     )
 
 

@@ -76,6 +76,12 @@ class Flow(BaseModel):
     """What a version of a workflow holds: its steps, and what holds for a run as a whole."""
 
     steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+    on_failure: list[Step] = Field(
+        default_factory=list,
+        max_length=MAX_STEPS,
+        description="Steps that are done after the run has failed. They read what went wrong as `error`, and need only"
+        " one another. The run stays failed with its first error, whatever becomes of them; a cancelled run has none.",
+    )
     timeout_seconds: float | None = Field(
         None,
         gt=0,
@@ -163,6 +169,7 @@ class PlanAnswer(BaseModel):
     waves: list[list[PlannedStep]] = Field(
         description="Steps in groups: the steps of a group may start when those before are done"
     )
+    on_failure: list[list[PlannedStep]] = Field(description="The same for the steps that are done if the run fails")
 
 
 class WorkflowSummary(BaseModel):

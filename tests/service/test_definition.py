@@ -81,6 +81,40 @@ def test_a_step_that_can_never_start_is_told_with_the_step_that_is_to_blame() ->
     assert "because 'a'" in found["steps.3.needs"]
 
 
+def test_steps_after_a_failure_read_the_error_and_any_step() -> None:
+    reads = {"x": {"$jmespath": "error.detail"}, "y": {"$jmespath": "steps.b.n"}, "z": {"$jmespath": "steps.tell"}}
+    last = _step("last", "tell", input=reads, when="error.code == 'timeout'")
+    assert _problems(_step("a"), _step("b"), on_failure=[_step("tell"), last]) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "field", "message"),
+    [
+        (_step("a"), "on_failure.0.id", "'a' is the id of steps.0 already"),
+        (_step("x", "a"), "on_failure.0.needs.0", "no step with the id 'a' in on_failure"),
+        (_step("x", agent="ghost"), "on_failure.0.agent", "no agent named"),
+        (_step("x", when="errors.code"), "on_failure.0.when", "an expression sees input, steps, error"),
+    ],
+)
+def test_a_wrong_step_after_a_failure_is_found_where_it_is(after: Step, field: str, message: str) -> None:
+    [(found, text)] = _problems(_step("a"), on_failure=[after])
+    assert found == field
+    assert message in text
+
+
+def test_a_step_before_a_failure_cannot_read_the_error_or_what_comes_after() -> None:
+    reads = {"x": {"$jmespath": "error.code"}, "y": {"$jmespath": "steps.tell"}}
+    found = _problems(_step("a", input=reads), on_failure=[_step("tell")])
+    assert [field for field, _ in found] == ["steps.0.input.x", "steps.0.input.y"]
+
+
+def test_steps_after_a_failure_are_stored_with_their_agents() -> None:
+    flow = _flow(_step("a"), on_failure=[_step("tell", agent="nap")])
+    definition = make_definition(flow, AGENTS)
+    assert definition["on_failure"][0]["agent"] == {"name": "nap", "kind": "delay", "settings": {"seconds": 60}}
+    assert flow_of(definition) == flow
+
+
 def test_each_circle_is_named() -> None:
     found = _problems(_step("a", "b"), _step("b", "a"), _step("c", "d"), _step("d", "c"), _step("e", "e"))
     assert [field for field, _ in found] == ["steps.4.needs.0", "steps", "steps"]

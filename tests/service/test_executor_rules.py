@@ -109,6 +109,9 @@ def test_steps_are_ordered_by_their_needs_whatever_the_order_of_the_document() -
         {"steps": [step("a", needs=["b"]), step("b", needs=["a"])]},
         {"steps": [step("a", needs=["x"])]},
         {"steps": [step("a"), step("a")]},
+        {"steps": []},
+        {"steps": [step("a")], "on_failure": [step("a")]},
+        {"steps": [step("a")], "on_failure": [step("b", needs=["a"])]},
     ],
 )
 def test_a_definition_that_cannot_be_executed_is_refused(document: dict[str, Any]) -> None:
@@ -157,7 +160,7 @@ def test_the_output_of_a_skipped_step_is_null_and_the_run_is_complete_without_it
     progress = settled(define(step("a"), step("b", needs=["a"]), step("c")), a=SKIPPED, b=SKIPPED, c=COMPLETED)
     progress.states["c"].output = 1
     assert progress.scope()["steps"] == {"a": None, "b": None, "c": 1}
-    assert progress.completed
+    assert progress.ended
     assert progress.output() == {"b": None, "c": 1}
 
 
@@ -200,8 +203,40 @@ def test_the_output_of_a_run_is_that_of_its_leaves() -> None:
     progress = Progress(define(step("a"), step("b", needs=["a"]), step("c", needs=["a"])), {})
     for name, state in progress.states.items():
         state.status, state.output = COMPLETED, name.upper()
-    assert progress.completed
+    assert progress.ended
     assert progress.output() == {"b": "B", "c": "C"}
+
+
+def test_a_step_after_a_failure_sees_it_and_what_was_done_before() -> None:
+    progress = Progress(define(step("tell")), {"n": 1}, failure={"code": "x"}, before={"a": "A"})
+    assert progress.scope() == {"input": {"n": 1}, "steps": {"a": "A"}, "error": {"code": "x"}}
+
+
+def test_a_step_without_a_failure_sees_no_error() -> None:
+    assert "error" not in Progress(define(step("a")), {}).scope()
+
+
+def test_after_a_failure_another_one_stops_only_what_needs_it() -> None:
+    definition = define(step("bad"), step("after", needs=["bad"]), step("other"), step("last", needs=["other"]))
+    progress = Progress(definition, {}, failure={"code": "x"})
+    progress.states["bad"].status = FAILED
+    assert progress.failed is None
+    progress.states["other"].status = COMPLETED
+    assert [state.id for state in progress.ready()] == ["last"]
+    assert not progress.ended
+    progress.states["last"].status = COMPLETED
+    assert progress.ended
+
+
+def test_after_a_failure_a_journalled_failure_is_not_tried_again() -> None:
+    progress = Progress(define(step("bad")), {}, [JournalledStep("bad", FAILED, 3, None)], failure={"code": "x"})
+    assert progress.ended
+    assert progress.changes() == []
+
+
+def test_the_steps_after_a_failure_are_read_apart() -> None:
+    definition = parse_definition({"steps": [step("a")], "on_failure": [step("c", needs=["b"]), step("b")]})
+    assert (list(definition.steps), list(definition.on_failure)) == (["a"], ["b", "c"])
 
 
 def test_giving_up_cancels_what_runs_and_skips_what_waits() -> None:
@@ -230,7 +265,7 @@ def test_every_graph_is_walked_to_its_end_and_no_step_starts_before_its_needs(st
         for state in ready:
             state.status = COMPLETED
             order.append(state.step.id)
-    assert progress.completed
+    assert progress.ended
     assert len(order) == len(set(order)) == len(steps)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.workflows.plan import plan_waves
+from service.workflows.plan import make_plan
 from service.workflows.schemas import PlannedStep
 from tests.service.executor_support import step
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ring("unit")
 
 
 def plan(*steps: dict[str, Any], **run_input: Any) -> dict[str, PlannedStep]:
-    return {one.id: one for wave in plan_waves({"steps": list(steps)}, run_input) for one in wave}
+    return {one.id: one for wave in make_plan({"steps": list(steps)}, run_input)[0] for one in wave}
 
 
 def read(expression: str) -> dict[str, str]:
@@ -20,7 +20,7 @@ def read(expression: str) -> dict[str, str]:
 
 
 def test_steps_come_in_waves_each_after_what_it_needs() -> None:
-    found = plan_waves({"steps": [step("d", needs=["b", "c"]), step("b", needs=["a"]), step("a"), step("c")]}, {})
+    found, _ = make_plan({"steps": [step("d", needs=["b", "c"]), step("b", needs=["a"]), step("a"), step("c")]}, {})
     assert [[one.id for one in wave] for wave in found] == [["a", "c"], ["b"], ["d"]]
 
 
@@ -64,6 +64,14 @@ def test_skipping_goes_on_through_the_graph() -> None:
         "after_all": True,
     }
     assert found["after_all"].input == {"x": None}
+
+
+def test_the_steps_after_a_failure_are_planned_apart() -> None:
+    tell = step("tell", step_input={"why": read("error.detail"), "n": read("input.n")})
+    before, after = make_plan({"steps": [step("a")], "on_failure": [tell, step("b", needs=["tell"])]}, {"n": 7})
+    assert [[one.id for one in wave] for wave in (*before, *after)] == [["a"], ["tell"], ["b"]]
+    assert after[0][0].input == {"why": read("error.detail"), "n": 7}
+    assert after[0][0].unknown == ["input.why"]
 
 
 def test_an_expression_that_does_not_fit_the_input_is_a_problem_where_it_is() -> None:
