@@ -14,6 +14,14 @@ class UnusableDefinitionError(ValueError):
 
 
 @dataclass(frozen=True)
+class ForEach:
+    """The list whose items a step is done for, as a JMESPath expression, and how many of them at a time."""
+
+    items: str
+    max_parallel: int = 10
+
+
+@dataclass(frozen=True)
 class StepDefinition:
     """One step: what it calls, with what input, after which others."""
 
@@ -22,6 +30,7 @@ class StepDefinition:
     settings: Mapping[str, Any]
     needs: tuple[str, ...] = ()
     when: str | None = None
+    for_each: ForEach | None = None
     input: Mapping[str, Any] = field(default_factory=dict)
     retry: RetrySettings = field(default_factory=RetrySettings)
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
@@ -65,10 +74,15 @@ def _step(document: Mapping[str, Any]) -> StepDefinition:
         settings=dict(document["agent"].get("settings") or {}),
         needs=tuple(document.get("needs") or ()),
         when=document.get("when"),
+        for_each=_for_each(document.get("for_each")),
         input=dict(document.get("input") or {}),
         retry=_retry(document.get("retry") or {}),
         timeout_seconds=float(document.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
     )
+
+
+def _for_each(document: Mapping[str, Any] | None) -> ForEach | None:
+    return None if document is None else ForEach(str(document["items"]), int(document.get("max_parallel", 10)))
 
 
 def _retry(document: Mapping[str, Any]) -> RetrySettings:

@@ -7,8 +7,9 @@ from typing import Any
 
 from service.executor.attempt import PreparedStep, Succeeded, attempt, prepare
 from service.executor.expressions import is_true
+from service.executor.items import failure_of, fold, item_scope, startable, unfold
 from service.executor.kinds.base import Agent, StepContext, StepFailedError
-from service.executor.progress import COMPLETED, FAILED, RUNNING, SKIPPED, Progress, StepState
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, SKIPPED, ItemState, Progress, StepState
 from service.executor.repository import ClaimedRun
 from service.platform.logging import get_logger
 
@@ -33,24 +34,53 @@ class Work:
         return set(self._tasks)
 
     async def begin_ready(self) -> None:
-        """Begin the steps that may start, do the instant ones and begin those that then may; ends at a failure."""
-        while ready := self._progress.ready():
+        """Begin what may start, do what is instant, and begin what then may; ends at a failure."""
+        while True:
+            for state in self._progress.unfolded():
+                await self._begin_items(state)
+                if self._progress.failed:
+                    return
+            ready = self._progress.ready()
+            if not ready:
+                return
             scope = self._progress.scope()
             for state in ready:
-                try:
-                    await self._begin(state, scope)
-                except StepFailedError as failure:
-                    _mark_failed(state, failure)
+                await self._begin(state, scope)
                 if self._progress.failed:
                     return
 
     async def _begin(self, state: StepState, scope: Mapping[str, Any]) -> None:
         state.changed = True
-        if self._progress.is_passed_over(state) or not _is_wanted(state, scope):
-            state.status = SKIPPED
+        try:
+            if self._progress.is_passed_over(state) or not _is_wanted(state, scope):
+                state.status = SKIPPED
+                return
+            state.status, state.started = RUNNING, time.monotonic()
+            unfold(state, scope, self._progress.known_items[state.id])
+        except StepFailedError as failure:
+            self._fail(state, failure)
             return
-        state.status, state.started = RUNNING, time.monotonic()
-        prepared = prepare(state, self._agents, scope)
+        if state.step.for_each is None:
+            await self._start(state, scope)
+
+    async def _begin_items(self, state: StepState) -> None:
+        scope = self._progress.scope()
+        while items := startable(state):
+            for item in items:
+                if state.status != RUNNING:
+                    return
+                item.status, item.started, item.changed = RUNNING, time.monotonic(), True
+                await self._start(item, item_scope(item, scope))
+                # A thousand instant items must not hold up the heartbeat.
+                await asyncio.sleep(0)
+        self._fold(state)
+
+    async def _start(self, state: StepState, scope: Mapping[str, Any]) -> None:
+        try:
+            prepared = prepare(state, self._agents, scope)
+        except StepFailedError as failure:
+            self._fail(state, failure)
+            return
         if prepared.agent.instant:
             self._settle(prepared, await attempt(prepared, self._context(state)), may_retry=False)
         else:
@@ -65,7 +95,11 @@ class Work:
     def take(self, done: set[asyncio.Future[Any]]) -> None:
         """Note the outcomes of the tries that are done."""
         for task in done & self._tasks.keys():
-            self._settle(self._tasks.pop(task), task.result())
+            prepared = self._tasks.pop(task)
+            if task.cancelled():
+                prepared.state.status, prepared.state.changed = CANCELLED, True
+            else:
+                self._settle(prepared, task.result())
 
     async def stop(self) -> None:
         """Interrupt what is under way."""
@@ -84,6 +118,8 @@ class Work:
         if isinstance(outcome, Succeeded):
             state.status, state.output, state.error = COMPLETED, outcome.output, None
             state.finished = time.monotonic()
+            if isinstance(state, ItemState):
+                self._fold(state.parent)
             return
         retry = state.step.retry
         again = may_retry and outcome.retryable and retry.may_retry(state.attempt)
@@ -96,12 +132,34 @@ class Work:
             again=again,
         )
         if not again:
-            _mark_failed(state, outcome)
+            self._fail(state, outcome)
             return
         state.error = outcome.as_json()
         pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
         state.attempt += 1
         self._launch(prepared, after=pause)
+
+    def _fold(self, state: StepState) -> None:
+        try:
+            if fold(state):
+                state.status, state.finished, state.changed = COMPLETED, time.monotonic(), True
+        except StepFailedError as failure:
+            self._fail(state, failure)
+
+    def _fail(self, state: StepState, failure: StepFailedError) -> None:
+        """For good; with an item its step fails, and the step's other items are given up."""
+        state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
+        if not isinstance(state, ItemState) or state.parent.status != RUNNING:
+            return
+        state.parent.attempt = state.attempt
+        self._fail(state.parent, failure_of(state, failure))
+        for task, prepared in self._tasks.items():
+            if prepared.state in state.parent.items:
+                task.cancel()
+        given_up = [prepared for prepared in self._begun if prepared.state in state.parent.items]
+        for prepared in given_up:
+            self._begun.remove(prepared)
+            prepared.state.status, prepared.state.changed = CANCELLED, True
 
     def _launch(self, prepared: PreparedStep, *, after: float = 0.0) -> None:
         task = asyncio.create_task(attempt(prepared, self._context(prepared.state), after=after))
@@ -118,7 +176,3 @@ def _is_wanted(state: StepState, scope: Mapping[str, Any]) -> bool:
         return is_true(state.step.when, scope)
     except ValueError as error:
         raise StepFailedError("when", str(error), retryable=False) from None
-
-
-def _mark_failed(state: StepState, failure: StepFailedError) -> None:
-    state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True

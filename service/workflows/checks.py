@@ -106,15 +106,24 @@ class _StepList:
         if step.when is not None:
             for message in self._of_expression(step, step.when, condition=True):
                 yield self._at(index, "when", message)
+        if step.for_each is not None:
+            for message in self._of_expression(step, step.for_each.items):
+                yield self._at(index, "for_each.items", message)
         if is_deeper(step.input, MAX_DEPTH):
             yield self._at(index, "input", f"is nested more than {MAX_DEPTH} levels deep")
             return
+        roots = self._roots if step.for_each is None else (*self._roots, "item", "index")
         for path, expression in expressions_in(step.input):
-            for message in self._of_expression(step, expression):
+            for message in self._of_expression(step, expression, roots):
                 yield self._at(index, f"input.{path}", message)
 
     def _of_expression(
-        self, step: Step, expression: str | InvalidExpressionError, *, condition: bool = False
+        self,
+        step: Step,
+        expression: str | InvalidExpressionError,
+        roots: Sequence[str] = (),
+        *,
+        condition: bool = False,
     ) -> Iterator[str]:
         try:
             if isinstance(expression, InvalidExpressionError):
@@ -127,8 +136,9 @@ class _StepList:
         except InvalidExpressionError as error:
             yield str(error)
             return
-        for name in sorted(reading.roots - set(self._roots)):
-            yield f"there is no {name!r} to read; an expression sees {', '.join(self._roots)}"
+        roots = roots or self._roots
+        for name in sorted(reading.roots - set(roots)):
+            yield f"there is no {name!r} to read; an expression sees {', '.join(roots)}"
         for other in sorted(reading.steps - self._before[step.id] - set(self._done)):
             yield self._not_before(step, other)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.executor.expressions import EXPRESSION_KEY, evaluate, is_true
+from service.executor.items import read_items
+from service.executor.kinds.base import StepFailedError
 from service.executor.references import reading_of
 from service.platform.problems import FieldProblem
 from service.workflows.definition import flow_of
@@ -41,6 +43,7 @@ class _Plan:
         runs = self._runs[step.id] = self._may_run(step, problems)
         if runs is False:
             self._scope["steps"][step.id] = None
+        items = self._items(step, problems) if runs is not False else None
         return PlannedStep(
             id=step.id,
             agent=step.agent,
@@ -48,6 +51,7 @@ class _Plan:
             needs=step.needs,
             runs=runs,
             input=None if runs is False else self._filled(step.input, "input", unknown, problems),
+            items=items,
             unknown=unknown,
             timeout_seconds=step.timeout_seconds,
             retry=step.retry,
@@ -69,6 +73,16 @@ class _Plan:
         except ValueError as error:
             problems.append(FieldProblem(field="when", message=str(error)))
             return None
+
+    def _items(self, step: Step, problems: list[FieldProblem]) -> int | None:
+        if step.for_each is None:
+            return None
+        try:
+            if self._is_known(step.for_each.items):
+                return len(read_items(step.for_each.items, self._scope))
+        except (ValueError, StepFailedError) as error:
+            problems.append(FieldProblem(field="for_each.items", message=str(error)))
+        return None
 
     def _filled(self, template: Any, path: str, unknown: list[str], problems: list[FieldProblem]) -> Any:
         """The template with those expressions replaced whose results are known."""

@@ -47,6 +47,20 @@ class Retry(BaseModel):
         return self
 
 
+class ForEach(BaseModel):
+    """The list for each item of which a step is done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: str = Field(
+        min_length=1,
+        max_length=10_000,
+        description="JMESPath over the same data as `input`; it must give a list of at most 1,000 items",
+        examples=["input.orders"],
+    )
+    max_parallel: int = Field(10, ge=1, le=100, description="How many items are under way at a time")
+
+
 class Step(BaseModel):
     """One step: an agent, called when the steps it needs are done."""
 
@@ -62,6 +76,12 @@ class Step(BaseModel):
         description="JMESPath over the same data as `input`, asked when the needs are done; where it gives null, false"
         " or something empty, the step is skipped",
         examples=["steps.check.json.ok && input.amount > `100`"],
+    )
+    for_each: ForEach | None = Field(
+        None,
+        description="Do the step once for each item of a list; its `input` sees the item as `item` and its place,"
+        " from 0, as `index`. The output is the list of the items' outputs in their order. Retries and the timeout are"
+        " for an item; one that fails for good fails the step.",
     )
     input: dict[str, Any] = Field(
         default_factory=dict,
@@ -154,6 +174,7 @@ class PlannedStep(BaseModel):
     needs: list[str]
     runs: bool | None = Field(description="False: it will be skipped; null: known only when it is due")
     input: Any = Field(description="What the agent would get; expressions stay where the result is not known yet")
+    items: int | None = Field(description="Of a step with `for_each`: how many, where that is known")
     unknown: list[str] = Field(description="Where in the input such expressions are", examples=[["input.amount"]])
     timeout_seconds: float
     retry: Retry

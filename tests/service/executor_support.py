@@ -91,6 +91,7 @@ def step(
     backoff: float = 0.01,
     timeout: float = 30,
     when: str | None = None,
+    for_each: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """A step as a stored definition holds it; ``settings`` are its agent's."""
@@ -101,7 +102,8 @@ def step(
         "input": dict(step_input or {}),
         "retry": {"max_attempts": attempts, "backoff_seconds": backoff},
         "timeout_seconds": timeout,
-    } | ({} if when is None else {"when": when})
+        **{name: value for name, value in (("when", when), ("for_each", for_each)) if value is not None},
+    }
 
 
 async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any], **whole: Any) -> UUID:

@@ -59,6 +59,9 @@ def test_a_circle_is_named_with_its_steps() -> None:
         ([_step("a", when="steps.a.n")], "steps.0.when", "its own output"),
         ([_step("a", input={"x": {"$jmespath": "inputs.n"}})], "steps.0.input.x", "no 'inputs' to read"),
         ([_step("a", input={"x": {"$jmespath": "!input.n"}})], "steps.0.input.x", "write !(a.b)"),
+        ([_step("a", for_each={"items": "a["})], "steps.0.for_each.items", "not a JMESPath expression"),
+        ([_step("a", for_each={"items": "item.x"})], "steps.0.for_each.items", "no 'item' to read"),
+        ([_step("a", input={"x": {"$jmespath": "item"}})], "steps.0.input.x", "no 'item' to read"),
         ([_step("a", when="a[")], "steps.0.when", "not a JMESPath expression"),
         ([_step("a", when="`[]`")], "steps.0.when", "always false"),
         ([_step("a", when="input.y && !input.x")], "steps.0.when", "write !(a.b)"),
@@ -112,6 +115,15 @@ def test_steps_after_a_failure_are_stored_with_their_agents() -> None:
     flow = _flow(_step("a"), on_failure=[_step("tell", agent="nap")])
     definition = make_definition(flow, AGENTS)
     assert definition["on_failure"][0]["agent"] == {"name": "nap", "kind": "delay", "settings": {"seconds": 60}}
+    assert flow_of(definition) == flow
+
+
+def test_the_input_of_a_step_for_each_item_sees_the_item_and_its_place() -> None:
+    reads = {"x": {"$jmespath": "item.n"}, "at": {"$jmespath": "index"}, "y": {"$jmespath": "steps.a.n"}}
+    flow = _flow(_step("a"), _step("b", "a", for_each={"items": "steps.a.list"}, input=reads))
+    assert find_problems(flow, AGENTS) == []
+    definition = make_definition(flow, AGENTS)
+    assert definition["steps"][1]["for_each"] == {"items": "steps.a.list", "max_parallel": 10}
     assert flow_of(definition) == flow
 
 

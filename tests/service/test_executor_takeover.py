@@ -1,6 +1,7 @@
 """What becomes of runs when their executor dies, stops, or must give up."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ from tests.service.executor_support import (
     submit,
     web_server,
 )
-from tests.service.servers import free_port
+from tests.service.servers import eventually, free_port
 
 pytestmark = pytest.mark.ring("service")
 
@@ -102,6 +103,49 @@ async def test_the_run_of_a_killed_executor_goes_on_after_its_last_finished_step
     assert (row.status, row.attempt, row.lease_token) == ("completed", 2, 2)
     assert row.output["second"]["json"] == {"path": "/second"}
     assert [call.path for call in server.calls] == ["/first", "/second", "/second"]
+
+
+async def test_a_takeover_repeats_no_finished_item_of_a_step(engine: AsyncEngine, settings: Settings) -> None:
+    released = asyncio.Event()
+    keys: list[str] = []
+
+    async def hold_the_second(call: Call) -> Answer:
+        keys.append(call.headers["idempotency-key"].partition(":")[2])
+        if len(keys) == 2:
+            await released.wait()
+        return json_answer(json.loads(call.body))
+
+    async def second_called() -> bool:
+        return len(keys) == 2
+
+    async with web_server(hold_the_second) as server, relaying(settings):
+        allowed = f"127.0.0.1:{server.port}"
+        workflow_id = await add_workflow(
+            engine,
+            step(
+                "call",
+                "http",
+                url=server.url(),
+                method="POST",
+                for_each={"items": "input.numbers", "max_parallel": 1},
+                step_input={"number": {"$jmespath": "item"}},
+            ),
+        )
+        async with executor_process(settings, "victim", allowed) as victim:
+            run_id = await submit(engine, settings, workflow_id, {"numbers": [7, 8, 9]})
+            await eventually(second_called, "the second item's call")
+            victim.kill()
+            await victim.wait()
+        async with executing(settings, executor_lease_seconds=3, http_agent_allowed_hosts=(allowed,)):
+            row = await finished(engine, run_id)
+        released.set()
+    assert row.status == "completed"
+    assert [answer["json"]["number"] for answer in row.output["call"]] == [7, 8, 9]
+    assert keys == ["call[0]", "call[1]", "call[1]", "call[2]"]
+    steps = await read_steps(engine, run_id)
+    assert {name: one.status for name, one in steps.items()} == dict.fromkeys(
+        ("call", "call[0]", "call[1]", "call[2]"), "completed"
+    )
 
 
 async def test_an_executor_told_to_stop_gives_its_runs_back(engine: AsyncEngine, settings: Settings) -> None:

@@ -66,6 +66,22 @@ def test_skipping_goes_on_through_the_graph() -> None:
     assert found["after_all"].input == {"x": None}
 
 
+def test_the_number_of_items_is_told_where_it_is_known() -> None:
+    each = {"items": "input.list"}
+    found = plan(
+        step("a", for_each=each, step_input={"x": read("item"), "n": read("input.n")}),
+        step("b", needs=["a"], for_each={"items": "steps.a"}),
+        step("c", for_each={"items": "input.n"}),
+        list=[1, 2],
+        n=7,
+    )
+    assert [found[name].items for name in "abc"] == [2, None, None]
+    assert (found["a"].input, found["a"].unknown) == ({"x": read("item"), "n": 7}, ["input.x"])
+    assert [(one.field, one.message) for one in found["c"].problems] == [
+        ("for_each.items", "'input.n' gives a number; it must give a list")
+    ]
+
+
 def test_the_steps_after_a_failure_are_planned_apart() -> None:
     tell = step("tell", step_input={"why": read("error.detail"), "n": read("input.n")})
     before, after = make_plan({"steps": [step("a")], "on_failure": [tell, step("b", needs=["tell"])]}, {"n": 7})
