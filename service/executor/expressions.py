@@ -13,6 +13,8 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
 EXPRESSION_KEY = "$jmespath"
+MAX_DEPTH = 100
+"""Of an expression's parts in one another: it is evaluated part by part on the stack."""
 
 
 class FieldError(NamedTuple):
@@ -30,17 +32,37 @@ class InvalidExpressionError(ValueError):
 def compile_expression(expression: str) -> ParsedResult:
     """Parse a JMESPath expression; raises InvalidExpressionError."""
     try:
-        return jmespath.compile(expression)
+        compiled = jmespath.compile(expression)
     except JMESPathError as error:
         reason = str(error).splitlines()[0]
         raise InvalidExpressionError(f"{expression!r} is not a JMESPath expression: {reason}") from None
+    except RecursionError:
+        raise _too_deep(expression) from None
+    if _depth(compiled.parsed) > MAX_DEPTH:
+        raise _too_deep(expression)
+    return compiled
+
+
+def _too_deep(expression: str) -> InvalidExpressionError:
+    return InvalidExpressionError(f"{expression[:50]!r}... is nested more than {MAX_DEPTH} levels deep")
+
+
+def _depth(tree: Mapping[str, Any]) -> int:
+    layer, depth = [tree], 0
+    while layer:
+        # A slice has numbers for children.
+        layer = [child for node in layer for child in node["children"] if isinstance(child, Mapping)]
+        depth += 1
+    return depth
 
 
 def search(expression: str, data: object) -> Any:
     """The expression's result over the data; raises InvalidExpressionError where a function gets a wrong type."""
+    compiled = compile_expression(expression)
     try:
-        return compile_expression(expression).search(data)
-    except JMESPathError as error:
+        return compiled.search(data)
+    except (JMESPathError, ValueError, RecursionError) as error:
+        # The second is a slice whose step is 0, the third data nested too deeply to be compared.
         raise InvalidExpressionError(f"{expression!r} cannot be evaluated: {str(error).splitlines()[0]}") from None
 
 

@@ -127,6 +127,15 @@ def test_the_input_of_a_step_for_each_item_sees_the_item_and_its_place() -> None
     assert flow_of(definition) == flow
 
 
+def test_an_input_too_deep_for_the_stack_is_refused() -> None:
+    value: dict[str, Any] = {}
+    for _ in range(2000):
+        value = {"a": value}
+    step = _step("a").model_copy(update={"input": value})
+    flow = _flow(_step("a")).model_copy(update={"steps": [step]})
+    assert [problem.field for problem in find_problems(flow, AGENTS)] == ["steps.0.input"]
+
+
 def test_each_circle_is_named() -> None:
     found = _problems(_step("a", "b"), _step("b", "a"), _step("c", "d"), _step("d", "c"), _step("e", "e"))
     assert [field for field, _ in found] == ["steps.4.needs.0", "steps", "steps"]

@@ -46,9 +46,18 @@ def test_a_wrong_expression_is_found_with_its_place(value: Any) -> None:
     assert [mistake.path for mistake in mistakes] == ["outer[0].inner"]
 
 
-def test_an_expression_that_does_not_fit_the_data_is_an_error() -> None:
-    with pytest.raises(InvalidExpressionError, match="cannot be evaluated"):
-        evaluate({"$jmespath": "length(input.n)"}, SCOPE)
+@pytest.mark.parametrize("expression", ["length(input.n)", "steps.a.x[::0]"])
+def test_an_expression_that_does_not_fit_the_data_is_an_error(expression: str) -> None:
+    with pytest.raises(InvalidExpressionError, match=r"'.*' cannot be evaluated"):
+        evaluate({"$jmespath": expression}, SCOPE)
+
+
+@pytest.mark.parametrize(
+    "expression", ["(" * 5000 + "a" + ")" * 5000, "|".join("a" * 5000), "a" + "[]" * 5000, "!" * 101 + "a"]
+)
+def test_an_expression_too_deep_for_the_stack_is_refused(expression: str) -> None:
+    with pytest.raises(InvalidExpressionError, match="nested more than 100 levels deep"):
+        evaluate({"$jmespath": expression}, SCOPE)
 
 
 def test_pauses_double_and_lose_up_to_half_by_jitter() -> None:

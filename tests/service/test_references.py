@@ -1,7 +1,12 @@
 """What an expression reads of the data of a run."""
 
-import pytest
+import contextlib
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.executor.expressions import InvalidExpressionError
 from service.executor.references import is_always_false, reading_of, trap_in
 
 pytestmark = pytest.mark.ring("unit")
@@ -34,6 +39,44 @@ def test_the_steps_that_an_expression_reads_are_found(expression: str, steps: se
 @pytest.mark.parametrize("expression", ["@", "steps", "steps.*.x", "keys(steps)", "{all: @}", "values(@)"])
 def test_an_expression_that_reads_all_together_is_known_as_such(expression: str) -> None:
     assert reading_of(expression).whole
+
+
+PIECES = [
+    "a",
+    "steps",
+    "input",
+    ".",
+    "[",
+    "]",
+    "(",
+    ")",
+    "|",
+    "||",
+    "&&",
+    "!",
+    "@",
+    "*",
+    "`1`",
+    "'x'",
+    "[::0]",
+    "[?a]",
+    "{x:a}",
+    "length(",
+    "&a",
+    "sort_by(",
+    ",",
+    "==",
+    "<",
+    "[0]",
+    "[]",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map("".join))
+def test_whatever_is_given_as_an_expression_is_answered_or_refused(expression: str) -> None:
+    for look in (reading_of, trap_in, is_always_false):
+        with contextlib.suppress(InvalidExpressionError):
+            look(expression)
 
 
 @pytest.mark.parametrize(
