@@ -118,8 +118,6 @@ class Work:
         if isinstance(outcome, Succeeded):
             state.status, state.output, state.error = COMPLETED, outcome.output, None
             state.finished = time.monotonic()
-            if isinstance(state, ItemState):
-                self._fold(state.parent)
             return
         retry = state.step.retry
         again = may_retry and outcome.retryable and retry.may_retry(state.attempt)

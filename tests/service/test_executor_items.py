@@ -159,6 +159,27 @@ async def test_after_a_failure_the_other_items_of_a_failed_step_are_given_up() -
     assert 6 not in agent.calls
 
 
+async def test_an_item_under_way_is_interrupted_when_another_fails_while_other_steps_go_on() -> None:
+    interrupted = asyncio.Event()
+
+    class Holding(DelayAgent):
+        async def run(self, settings: Any, step_input: dict[str, Any], context: StepContext) -> Any:
+            if context.step_id == "other":
+                await interrupted.wait()
+            elif step_input["n"] == 1:
+                raise StepFailedError("broken", "it broke", retryable=False)
+            else:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    interrupted.set()
+
+    progress = begin([1, 2], each(), step("other", "delay", seconds=0), failure={"code": "x"})
+    await work_to_end(progress, Holding())
+    assert {name: state.status for name, state in progress.states.items()} == {"s": "failed", "other": "completed"}
+    assert [item.status for item in progress.states["s"].items] == ["failed", "cancelled"]
+
+
 async def test_items_that_the_journal_knows_as_completed_are_not_done_again() -> None:
     agent = Recorder()
     journal = [

@@ -1,6 +1,7 @@
 """Schemas of inputs and outputs: what is refused when they are saved, and what they then say of a value."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_schema_that_cannot_be_used_is_refused_where_it_is_wrong(
     (problem,) = schema_problems(schema)
     assert problem.path == path
     assert message in problem.message
+
+
+def test_a_file_is_not_read_wherever_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text("{}", encoding="utf-8")
+    # A property of this name holds a schema, though the keyword of this name does not.
+    (problem,) = schema_problems({"properties": {"default": {"$ref": file.as_uri()}}})
+    assert "schema.json" in problem.message
 
 
 def test_all_that_is_wrong_with_a_schema_is_told() -> None:
