@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service.executor.definition import ForEach, StepDefinition, parse_definition
+from service.executor.retry import RetrySettings
 from service.workflows.checks import AgentUse, find_problems
 from service.workflows.definition import content_hash, flow_of, make_definition
 from service.workflows.schemas import Flow, Step
@@ -134,6 +136,25 @@ def test_an_input_too_deep_for_the_stack_is_refused() -> None:
     step = _step("a").model_copy(update={"input": value})
     flow = _flow(_step("a")).model_copy(update={"steps": [step]})
     assert [problem.field for problem in find_problems(flow, AGENTS)] == ["steps.0.input"]
+
+
+def test_the_executor_reads_all_that_is_stored() -> None:
+    retry = {"max_attempts": 5, "backoff_seconds": 2, "strategy": "fixed", "max_pause_seconds": 9, "jitter": False}
+    each = {"items": "input.list", "max_parallel": 3}
+    full = _step("b", "a", when="input.x", for_each=each, retry=retry, timeout_seconds=7)
+    whole = {"timeout_seconds": 60, "output_schema": {"type": "object"}, "on_failure": [_step("tell")]}
+    read = parse_definition(make_definition(_flow(_step("a"), full, **whole), AGENTS))
+    assert read.steps["b"] == StepDefinition(
+        id="b",
+        kind="noop",
+        settings={},
+        needs=("a",),
+        when="input.x",
+        for_each=ForEach("input.list", 3),
+        retry=RetrySettings(5, 2, "fixed", 9, jitter=False),
+        timeout_seconds=7,
+    )
+    assert (read.timeout_seconds, read.output_schema, list(read.on_failure)) == (60, {"type": "object"}, ["tell"])
 
 
 def test_each_circle_is_named() -> None:

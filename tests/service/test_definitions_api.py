@@ -1,5 +1,6 @@
 """Agents and workflows over HTTP against a real database."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.auth.roles import Role
 from service.platform.database import transaction
 from service.platform.settings import Settings
 from service.platform.tables import runs, workflow_versions
@@ -181,6 +183,17 @@ async def test_a_workflow_is_validated_with_all_its_faults_and_not_stored(
 async def test_validation_asks_for_an_object(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/v1/workflows/validate", json=[1])
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
+
+
+async def test_a_viewer_may_validate_and_plan(
+    client: httpx.AsyncClient, bearer: Callable[[Role], Any], workflow_id: str
+) -> None:
+    headers = await bearer(Role.VIEWER)
+    body = {"name": "x", "steps": [{"id": "a", "agent": "nothing"}]}
+    validated = await client.post("/api/v1/workflows/validate", json=body, headers=headers)
+    planned = await client.post(f"/api/v1/workflows/{workflow_id}/plan", headers=headers)
+    saved = await client.post("/api/v1/workflows", json=body, headers=headers)
+    assert (validated.status_code, planned.status_code, saved.status_code) == (200, 200, 403)
 
 
 async def test_a_plan_executes_and_stores_nothing(client: httpx.AsyncClient, engine: AsyncEngine) -> None:

@@ -278,6 +278,27 @@ def test_every_graph_is_walked_to_its_end_and_no_step_starts_before_its_needs(st
     assert len(order) == len(set(order)) == len(steps)
 
 
+@given(graphs(), st.sets(st.integers(0, 7)))
+def test_what_is_skipped_follows_from_the_graph_and_the_conditions_alone(
+    steps: list[dict[str, Any]], unwanted: set[int]
+) -> None:
+    definition = define(*steps)
+    progress = Progress(definition, {})
+    while ready := progress.ready():
+        for state in ready:
+            skip = progress.is_passed_over(state) or int(state.id) in unwanted
+            state.status = SKIPPED if skip else COMPLETED
+    assert progress.ended
+
+    def skipped(step_id: str) -> bool:
+        needs = definition.steps[step_id].needs
+        return int(step_id) in unwanted or (bool(needs) and all(map(skipped, needs)))
+
+    assert {name: state.status == SKIPPED for name, state in progress.states.items()} == {
+        name: skipped(name) for name in definition.steps
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "part"),
     [
