@@ -37,6 +37,7 @@ from service.runs.idempotency import REPEATED
 from service.schedules import routes as schedules
 from service.state import ServiceState
 from service.workflows import routes as workflows
+from service.workflows.current import CurrentVersions
 
 log = get_logger(__name__)
 
@@ -60,6 +61,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
         acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
         backlog=Backlog(engine, settings.run_backlog_limit),
+        versions=CurrentVersions(engine),
     )
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:

@@ -14,6 +14,7 @@ from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
+from service.workflows.current import CurrentVersions
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ServiceState:
     """How many requests each caller sent lately; None where there is no limit."""
     acceptor: Acceptor
     backlog: Backlog
+    versions: CurrentVersions
 
 
 async def _state(request: Request) -> ServiceState:

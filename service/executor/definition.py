@@ -1,16 +1,24 @@
 """A workflow version as the executor reads it: immutable, its agents already resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.executor.retry import RetrySettings
+from service.executor.retry import MAX_PAUSE_SECONDS, RetrySettings
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
 class UnusableDefinitionError(ValueError):
     """A stored definition cannot be executed; the message says why."""
+
+
+@dataclass(frozen=True)
+class ForEach:
+    """The list whose items a step is done for, as a JMESPath expression, and how many of them at a time."""
+
+    items: str
+    max_parallel: int = 10
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,8 @@ class StepDefinition:
     kind: str
     settings: Mapping[str, Any]
     needs: tuple[str, ...] = ()
+    when: str | None = None
+    for_each: ForEach | None = None
     input: Mapping[str, Any] = field(default_factory=dict)
     retry: RetrySettings = field(default_factory=RetrySettings)
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
@@ -28,9 +38,12 @@ class StepDefinition:
 
 @dataclass(frozen=True)
 class Definition:
-    """The steps by id, each after those that it needs."""
+    """The steps by id, each after those that it needs, and what holds for the run as a whole."""
 
     steps: Mapping[str, StepDefinition]
+    timeout_seconds: float | None = None
+    output_schema: Mapping[str, Any] | None = None
+    on_failure: Mapping[str, StepDefinition] = field(default_factory=dict)
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -42,30 +55,49 @@ class Definition:
 def parse_definition(document: Mapping[str, Any]) -> Definition:
     """Read a stored definition; raises UnusableDefinitionError."""
     try:
-        steps = {step.id: step for step in map(_step, document["steps"])}
+        steps, on_failure = (list(map(_step, document.get(name) or ())) for name in ("steps", "on_failure"))
+        timeout = document.get("timeout_seconds")
+        timeout_seconds = None if timeout is None else float(timeout)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnusableDefinitionError(f"the definition cannot be read: {error!r}") from None
-    if len(steps) != len(document["steps"]):
+    if not steps:
+        raise UnusableDefinitionError("the definition has no steps")
+    if len({step.id for step in (*steps, *on_failure)}) < len(steps) + len(on_failure):
         raise UnusableDefinitionError("two steps have the same id")
-    return Definition(_sorted(steps))
+    return Definition(_sorted(steps), timeout_seconds, document.get("output_schema"), _sorted(on_failure))
 
 
 def _step(document: Mapping[str, Any]) -> StepDefinition:
-    retry = document.get("retry") or {}
     return StepDefinition(
         id=str(document["id"]),
         kind=str(document["agent"]["kind"]),
         settings=dict(document["agent"].get("settings") or {}),
         needs=tuple(document.get("needs") or ()),
+        when=document.get("when"),
+        for_each=_for_each(document.get("for_each")),
         input=dict(document.get("input") or {}),
-        retry=RetrySettings(int(retry.get("max_attempts", 3)), float(retry.get("backoff_seconds", 0.2))),
+        retry=_retry(document.get("retry") or {}),
         timeout_seconds=float(document.get("timeout_seconds") or DEFAULT_TIMEOUT_SECONDS),
     )
 
 
-def _sorted(steps: dict[str, StepDefinition]) -> dict[str, StepDefinition]:
+def _for_each(document: Mapping[str, Any] | None) -> ForEach | None:
+    return None if document is None else ForEach(str(document["items"]), int(document.get("max_parallel", 10)))
+
+
+def _retry(document: Mapping[str, Any]) -> RetrySettings:
+    return RetrySettings(
+        max_attempts=int(document.get("max_attempts", 3)),
+        backoff_seconds=float(document.get("backoff_seconds", 0.2)),
+        strategy="fixed" if document.get("strategy") == "fixed" else "exponential",
+        max_pause_seconds=float(document.get("max_pause_seconds", MAX_PAUSE_SECONDS)),
+        jitter=bool(document.get("jitter", True)),
+    )
+
+
+def _sorted(steps: Iterable[StepDefinition]) -> dict[str, StepDefinition]:
     ordered: dict[str, StepDefinition] = {}
-    waiting = dict(steps)
+    waiting = {step.id: step for step in steps}
     while waiting:
         free = [step for step in waiting.values() if all(need in ordered for need in step.needs)]
         if not free:

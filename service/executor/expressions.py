@@ -4,7 +4,7 @@ A value of the form ``{"$jmespath": "<expression>"}``, at any depth, stands for 
 ``{"input": <the run's input>, "steps": {<id of a finished step>: <its output>}}``. Everything else is taken as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
 EXPRESSION_KEY = "$jmespath"
+MAX_DEPTH = 100
+"""Of an expression's parts in one another: it is evaluated part by part on the stack."""
 
 
 class FieldError(NamedTuple):
@@ -30,18 +32,47 @@ class InvalidExpressionError(ValueError):
 def compile_expression(expression: str) -> ParsedResult:
     """Parse a JMESPath expression; raises InvalidExpressionError."""
     try:
-        return jmespath.compile(expression)
+        compiled = jmespath.compile(expression)
     except JMESPathError as error:
         reason = str(error).splitlines()[0]
         raise InvalidExpressionError(f"{expression!r} is not a JMESPath expression: {reason}") from None
+    except RecursionError:
+        raise _too_deep(expression) from None
+    if _depth(compiled.parsed) > MAX_DEPTH:
+        raise _too_deep(expression)
+    return compiled
+
+
+def _too_deep(expression: str) -> InvalidExpressionError:
+    return InvalidExpressionError(f"{expression[:50]!r}... is nested more than {MAX_DEPTH} levels deep")
+
+
+def _depth(tree: Mapping[str, Any]) -> int:
+    layer, depth = [tree], 0
+    while layer:
+        # A slice has numbers for children.
+        layer = [child for node in layer for child in node["children"] if isinstance(child, Mapping)]
+        depth += 1
+    return depth
 
 
 def search(expression: str, data: object) -> Any:
     """The expression's result over the data; raises InvalidExpressionError where a function gets a wrong type."""
+    compiled = compile_expression(expression)
     try:
-        return compile_expression(expression).search(data)
-    except JMESPathError as error:
+        return compiled.search(data)
+    except (JMESPathError, ValueError, RecursionError) as error:
+        # The second is a slice whose step is 0, the third data nested too deeply to be compared.
         raise InvalidExpressionError(f"{expression!r} cannot be evaluated: {str(error).splitlines()[0]}") from None
+
+
+def is_true(expression: str, data: object) -> bool:
+    """Whether the result is true as JMESPath has it: all but null, false and empty texts, lists and objects, so 0 is.
+
+    Raises InvalidExpressionError.
+    """
+    result = search(expression, data)
+    return result is not None and result is not False and result not in ("", [], {})
 
 
 def evaluate(template: Any, data: object) -> Any:
@@ -57,21 +88,31 @@ def evaluate(template: Any, data: object) -> Any:
 
 def validate_expressions(step_input: Mapping[str, Any]) -> tuple[FieldError, ...]:
     """The mistakes in the expressions of a step's input, found without any data; empty where there is none."""
-    return tuple(_mistakes(step_input, ""))
+    mistakes = []
+    for path, expression in expressions_in(step_input):
+        try:
+            if isinstance(expression, InvalidExpressionError):
+                raise expression
+            compile_expression(expression)
+        except InvalidExpressionError as error:
+            mistakes.append(FieldError(path, str(error)))
+    return tuple(mistakes)
 
 
-def _mistakes(template: Any, path: str) -> list[FieldError]:
+def expressions_in(template: Any, path: str = "") -> Iterator[tuple[str, str | InvalidExpressionError]]:
+    """Each expression of a template with its place (dotted path), or what is wrong with its form."""
     if isinstance(template, Mapping):
         if EXPRESSION_KEY in template:
             try:
-                compile_expression(_expression_of(template))
+                yield path, _expression_of(template)
             except InvalidExpressionError as error:
-                return [FieldError(path, str(error))]
-            return []
-        return [m for key, value in template.items() for m in _mistakes(value, f"{path}.{key}" if path else str(key))]
-    if isinstance(template, list):
-        return [m for index, value in enumerate(template) for m in _mistakes(value, f"{path}[{index}]")]
-    return []
+                yield path, error
+            return
+        for key, value in template.items():
+            yield from expressions_in(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(template, list):
+        for index, value in enumerate(template):
+            yield from expressions_in(value, f"{path}[{index}]")
 
 
 def _expression_of(template: Mapping[str, Any]) -> str:

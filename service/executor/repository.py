@@ -43,7 +43,9 @@ class ClaimedRun:
     requested_by: str
     attempt: int
     cancel_requested: bool
+    running_seconds: float
     input: Any
+    error: Mapping[str, Any] | None
     definition: Mapping[str, Any]
 
 
@@ -122,6 +124,21 @@ class RunRepository:
         )
         found = {row.id: bool(row.cancel_requested) for row in rows}
         return [found.get(each.run.id, _lost(each.run)) for each in journals]
+
+    async def note_failure(self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any]) -> None:
+        """Keep why the run fails, while it still has something to do; whoever claims it from now on finds it there.
+
+        Raises LeaseLostError, having written nothing.
+        """
+        rows = await self._execute(
+            statements.NOTE_FAILURE,
+            run_id=run.id,
+            token=run.token,
+            steps=_encode_steps(steps),
+            error=encode(error),
+        )
+        if not rows:
+            raise LeaseLostError(f"run {run.id} was taken over or has ended")
 
     async def finish(
         self,
@@ -223,7 +240,9 @@ def _claimed(row: Row[Any]) -> ClaimedRun:
         requested_by=row.requested_by,
         attempt=row.attempt,
         cancel_requested=bool(row.cancel_requested),
+        running_seconds=float(row.running_seconds),
         input=row.input,
+        error=row.error,
         definition=row.definition,
     )
 
@@ -233,7 +252,7 @@ def _encode_steps(steps: Sequence[StepState]) -> str:
     return encode(
         [
             {
-                "step_id": state.step.id,
+                "step_id": state.id,
                 "status": state.status,
                 "attempt": state.attempt,
                 "output": state.output,

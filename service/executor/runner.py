@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from service.executor import metrics as executor_metrics
 from service.executor.active import ActiveRun, Interruption
-from service.executor.attempt import PreparedStep, Succeeded, attempt, prepare
-from service.executor.definition import UnusableDefinitionError, parse_definition
-from service.executor.kinds.base import Agent, StepContext, StepFailedError
-from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, Progress, StepState
+from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
+from service.executor.expressions import FieldError
+from service.executor.json_schema import value_problems
+from service.executor.kinds.base import Agent
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, JournalledStep, Progress, StepState
 from service.executor.repository import LeaseLostError, RunRepository
 from service.executor.transient import is_transient
+from service.executor.work import Work
 from service.platform import metrics
 from service.platform.logging import bound_contextvars, get_logger
 from service.platform.worker_loop import Backoff
@@ -20,13 +23,12 @@ from service.platform.worker_loop import Backoff
 MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
 
-_CANCEL_SECONDS = 5.0
+_TOLD_PROBLEMS = 5
 _PROBLEM = "urn:problem:workflow-management:"
 
 log = get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
-_Tasks = dict[asyncio.Future[Any], PreparedStep]
 
 
 class Runner:
@@ -56,7 +58,8 @@ class _Execution:
         self._agents = agents
         self._active = active
         self._run = active.run
-        self._tasks: _Tasks = {}
+        self._known: list[JournalledStep] = []
+        self._claimed = time.monotonic()
 
     async def run_to_end(self) -> None:
         run = self._run
@@ -68,119 +71,100 @@ class _Execution:
             )
             return
         # Only a run that somebody worked on before has a journal.
-        journal = await self._kept_trying(lambda: self._repository.read_journal(run)) if run.token > 1 else []
-        progress = Progress(definition, run.input, journal)
+        if run.token > 1:
+            self._known = await self._kept_trying(lambda: self._repository.read_journal(run))
+        progress = Progress(definition, run.input, self._known)
         log.info("Run claimed", attempt=run.attempt, lease_token=run.token)
         if run.cancel_requested:
             self._active.interrupt(Interruption.CANCELLED)
         elif run.attempt > MAX_CLAIMS:
             detail = f"the run was started {run.attempt - 1} times and its executor died each time"
             progress.give_up()
-            await self._finish(progress, FAILED, error=_problem("abandoned", "The run was given up", detail))
+            abandoned = _problem("abandoned", "The run was given up", detail)
+            await self._finish(progress, FAILED, error=run.error or abandoned)
             return
-        try:
-            await self._drive(progress)
-        finally:
-            await self._cancel_tasks()
+        # One that has failed already is here only for what it does after a failure.
+        await (self._drive(progress) if run.error is None else self._follow_up(progress, run.error))
 
     async def _drive(self, progress: Progress) -> None:
+        work = Work(self._run, self._agents, progress)
+        try:
+            end = await self._until_end(progress, work)
+        finally:
+            await work.stop()
+        await end()
+
+    async def _until_end(self, progress: Progress, work: Work) -> Callable[[], Awaitable[None]]:
+        """Work on the steps; returns what is to be done then, when nothing is under way any more."""
         while True:
             if self._active.interrupted.done():
-                await self._stop(progress, self._active.interrupted.result())
-                return
-            starting, failed = await self._start_ready(progress)
-            if failed is not None:
-                await self._fail(progress, failed)
-                return
-            if progress.completed:
-                await self._finish(progress, COMPLETED, output=progress.output())
-                return
+                return partial(self._stop, progress, self._active.interrupted.result())
+            if self._seconds_left(progress.definition) == 0 and not (progress.failed or progress.ended):
+                return partial(self._fail, progress, _overdue(progress.definition))
+            await work.begin_ready()
+            if progress.failed:
+                return partial(self._fail, progress, _failure_of(progress.failed))
+            if progress.ended:
+                return partial(self._complete, progress)
             if progress.changes():
                 cancel_requested = await self._journal(progress)
                 if cancel_requested:
                     self._active.interrupt(Interruption.CANCELLED)
                     continue
-            for prepared in starting:
-                self._launch(prepared)
-            done, _ = await asyncio.wait({*self._tasks, self._active.interrupted}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done & self._tasks.keys():
-                prepared = self._tasks.pop(task)
-                if not self._settle(prepared, task.result()):
-                    await self._fail(progress, prepared.state)
-                    return
-
-    async def _start_ready(self, progress: Progress) -> tuple[list[PreparedStep], StepState | None]:
-        """Do the instant steps that may start, and those that then may; returns the others, and a step that failed."""
-        starting: list[PreparedStep] = []
-        while ready := progress.ready():
-            scope = progress.scope()
-            for state in ready:
-                state.status, state.started, state.changed = RUNNING, time.monotonic(), True
-                try:
-                    prepared = prepare(state, self._agents, scope)
-                except StepFailedError as failure:
-                    _mark_failed(state, failure)
-                    return starting, state
-                if not prepared.agent.instant:
-                    starting.append(prepared)
-                elif not self._settle(prepared, await attempt(prepared, self._context(state)), may_retry=False):
-                    return starting, state
-        return starting, None
-
-    def _settle(self, prepared: PreparedStep, outcome: Succeeded | StepFailedError, *, may_retry: bool = True) -> bool:
-        """Note an attempt's outcome and arrange the next one; False when the step has failed for good."""
-        state = prepared.state
-        state.changed = True
-        if isinstance(outcome, Succeeded):
-            state.status, state.output, state.error = COMPLETED, outcome.output, None
-            state.finished = time.monotonic()
-            return True
-        retry = state.step.retry
-        again = may_retry and outcome.retryable and retry.may_retry(state.attempt)
-        log.warning(
-            "Step attempt failed",
-            step_id=state.step.id,
-            attempt=state.attempt,
-            code=outcome.code,
-            detail=outcome.detail,
-            again=again,
-        )
-        if not again:
-            _mark_failed(state, outcome)
-            return False
-        state.error = outcome.as_json()
-        pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
-        state.attempt += 1
-        self._launch(prepared, after=pause)
-        return True
-
-    def _launch(self, prepared: PreparedStep, *, after: float = 0.0) -> None:
-        task = asyncio.create_task(attempt(prepared, self._context(prepared.state), after=after))
-        self._tasks[task] = prepared
-
-    def _context(self, state: StepState) -> StepContext:
-        return StepContext(str(self._run.id), state.step.id, state.attempt, self._run.correlation_id)
+            work.launch()
+            done, _ = await asyncio.wait(
+                {*work.tasks, self._active.interrupted},
+                timeout=self._seconds_left(progress.definition),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            work.take(done)
 
     async def _stop(self, progress: Progress, reason: Interruption) -> None:
-        await self._cancel_tasks()
         if reason is Interruption.LOST:
             raise LeaseLostError
         if reason is Interruption.CANCELLED:
             progress.give_up()
-            await self._finish(progress, CANCELLED)
+            await self._finish(progress, CANCELLED if progress.failure is None else FAILED, error=progress.failure)
             return
         if progress.changes():
             await self._journal(progress)
         await self._kept_trying(lambda: self._repository.release(self._run))
         log.info("Run given back, because this executor stops")
 
-    async def _fail(self, progress: Progress, state: StepState) -> None:
-        await self._cancel_tasks()
+    def _seconds_left(self, definition: Definition) -> float | None:
+        """Until the run's timeout: the database said how old the run was at our claim, we count on from there."""
+        if definition.timeout_seconds is None:
+            return None
+        running = self._run.running_seconds + time.monotonic() - self._claimed
+        return max(0.0, definition.timeout_seconds - running)
+
+    async def _complete(self, progress: Progress) -> None:
+        if progress.failure is not None:
+            progress.give_up()
+            await self._finish(progress, FAILED, error=progress.failure)
+            return
+        output = progress.output()
+        schema = progress.definition.output_schema
+        problems = value_problems(schema, output) if schema is not None else ()
+        if problems:
+            await self._fail(progress, _unfit(problems))
+        else:
+            await self._finish(progress, COMPLETED, output=output)
+
+    async def _fail(self, progress: Progress, error: Mapping[str, Any]) -> None:
         progress.give_up()
-        failure = state.error or {}
-        error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
-        error |= {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
-        await self._finish(progress, FAILED, error=error)
+        if not progress.definition.on_failure:
+            await self._finish(progress, FAILED, error=error)
+            return
+        steps = progress.changes()
+        await self._kept_trying(lambda: self._repository.note_failure(self._run, steps, error))
+        log.info("Run has failed, its steps for that follow", code=error["code"])
+        await self._follow_up(progress, error)
+
+    async def _follow_up(self, progress: Progress, error: Mapping[str, Any]) -> None:
+        """Do the steps that come after a failure; only then is the run finished."""
+        follow_up = Definition(progress.definition.on_failure)
+        await self._drive(Progress(follow_up, self._run.input, self._known, failure=error, before=progress.outputs()))
 
     async def _finish(
         self,
@@ -188,7 +172,7 @@ class _Execution:
         status: str,
         *,
         output: dict[str, Any] | None = None,
-        error: dict[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
     ) -> None:
         steps = progress.changes() if progress else []
         seconds = await self._kept_trying(
@@ -220,17 +204,22 @@ class _Execution:
                 raise LeaseLostError
             await asyncio.sleep(backoff.failed())
 
-    async def _cancel_tasks(self) -> None:
-        tasks = list(self._tasks)
-        self._tasks.clear()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
+
+def _failure_of(state: StepState) -> dict[str, Any]:
+    failure = state.error or {}
+    error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
+    return error | {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
 
 
-def _mark_failed(state: StepState, failure: StepFailedError) -> None:
-    state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
+def _unfit(problems: Sequence[FieldError]) -> dict[str, Any]:
+    found = "; ".join(f"{path or 'the output'}: {message}" for path, message in problems[:_TOLD_PROBLEMS])
+    more = f"; and {len(problems) - _TOLD_PROBLEMS} more" if len(problems) > _TOLD_PROBLEMS else ""
+    return _problem("output-schema", "The output does not fit its schema", f"{found}{more}")
+
+
+def _overdue(definition: Definition) -> dict[str, Any]:
+    detail = f"the run took longer than its timeout of {definition.timeout_seconds:g} s"
+    return _problem("run-timeout", "The run took too long", detail)
 
 
 def _problem(code: str, title: str, detail: str) -> dict[str, Any]:

@@ -17,11 +17,13 @@ claimed AS (
     FROM due
     WHERE runs.id = due.id
     RETURNING runs.id, runs.lease_token, runs.workflow_id, runs.workflow_version, runs.correlation_id,
-              runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at
+              runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at, runs.started_at,
+              runs.error
 )
 SELECT claimed.id, claimed.lease_token, claimed.workflow_id, claimed.correlation_id, claimed.requested_by,
        claimed.attempt, claimed.cancel_requested_at IS NOT NULL AS cancel_requested,
-       claimed.input, version.definition
+       COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at), 0) AS running_seconds,
+       claimed.input, claimed.error, version.definition
 FROM claimed
 JOIN workflow_versions AS version
   ON version.workflow_id = claimed.workflow_id AND version.version = claimed.workflow_version
@@ -113,6 +115,21 @@ WITH given AS (
     + _WRITE_STEPS
     + """
 SELECT id, cancel_requested_at IS NOT NULL AS cancel_requested FROM owner
+"""
+)
+
+NOTE_FAILURE = text(
+    """
+WITH given AS (
+    SELECT CAST(:run_id AS uuid) AS id, CAST(:token AS bigint) AS token, CAST(:steps AS text) AS steps
+), owner AS (
+    UPDATE runs SET error = CAST(:error AS jsonb) FROM given
+    WHERE runs.id = given.id AND runs.lease_token = given.token AND runs.status = 'running'
+    RETURNING runs.id
+), """
+    + _WRITE_STEPS
+    + """
+SELECT id FROM owner
 """
 )
 

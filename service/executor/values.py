@@ -27,6 +27,21 @@ def check_output(value: Any) -> None:
         raise StepFailedError("output", f"the output is larger than {MAX_OUTPUT_BYTES} characters", retryable=False)
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in one another more than so many levels deep."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not layer:
+            return False
+    return True
+
+
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" in value

@@ -1,7 +1,8 @@
 """Execute a workflow: one run, or many at once."""
 
 import json
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
@@ -21,9 +22,17 @@ from service.runs.idempotency import REPEATED, IdempotencyKey, fingerprint
 from service.runs.insert import Accepted, KeyTakenError, NewRun, RunRequest
 from service.runs.schemas import AcceptedRun, AcceptedRuns, BulkRequest, ExecuteRequest
 from service.state import ServiceState, State
+from service.workflows.inputs import schema_problems
 
 router = GuardedRouter(tags=["runs"])
 log = get_logger(__name__)
+
+
+NO_VERSION = -1
+"""With it nothing new is stored, and only a key that is known is answered."""
+
+_MOST_VERSIONS = 5
+_MOST_PROBLEMS = 20
 
 
 class Execution:
@@ -48,19 +57,53 @@ class Execution:
             key=key,
             fingerprint=fingerprint(self._workflow_id, asked) if key else "",
         )
+        accepted = await self._store(wanted, items)
+        if not accepted.repeated:
+            self._state.wakeup.wake()
+            metrics.RUNS_SUBMITTED.inc(len(items))
+        return accepted
+
+    async def _store(self, wanted: RunRequest, items: list[ExecuteRequest]) -> Accepted:
+        just_read = False
+        for _ in range(_MOST_VERSIONS):
+            current = await self._state.versions.of(self._workflow_id)
+            if current is None:
+                raise not_found("workflow")
+            problems = _misfits(current.input_schema, items)
+            # An input that no longer fits may still have been accepted before, under its key.
+            version = NO_VERSION if problems else current.version
+            accepted = None
+            if not problems or wanted.key is not None:
+                accepted = await self._stored(replace(wanted, version=version))
+            if accepted is not None:
+                return accepted
+            if problems and just_read:
+                raise invalid(problems, "The input does not fit the workflow's input schema.")
+            # What was known of the workflow may be old.
+            self._state.versions.forget(self._workflow_id)
+            just_read = True
+        raise ProblemError(409, "conflict", "The workflow is being changed all the time; please repeat the request.")
+
+    async def _stored(self, wanted: RunRequest) -> Accepted | None:
         try:
-            accepted = await self._state.acceptor.accept(wanted)
+            return await self._state.acceptor.accept(wanted)
         except TooManyWaitingError:
             raise _busy("Too many requests wait to be stored.") from None
         except KeyTakenError:
             message = "was used for another request; take a new key, or send the same request"
             raise invalid([FieldProblem(field="header.Idempotency-Key", message=message)]) from None
-        if accepted is None:
-            raise not_found("workflow")
-        if not accepted.repeated:
-            self._state.wakeup.wake()
-            metrics.RUNS_SUBMITTED.inc(len(items))
-        return accepted
+
+
+def _misfits(schema: Any, items: list[ExecuteRequest]) -> list[FieldProblem]:
+    """What does not fit, for one run by `input...`, for many by `runs.0.input...`; no more than can be read."""
+    found: list[FieldProblem] = []
+    for number, item in enumerate(items):
+        place = f"runs.{number}." if len(items) > 1 else ""
+        problems = schema_problems(schema, item.input)
+        found += [FieldProblem(field=f"{place}{each.field}", message=each.message) for each in problems]
+        if len(found) >= _MOST_PROBLEMS:
+            break
+    return found[:_MOST_PROBLEMS]
 
 
 def _busy(detail: str) -> ProblemError:
@@ -79,7 +122,7 @@ WorkflowExecution = Annotated[Execution, Depends(_execution)]
     "/workflows/{workflow_id}/execute",
     status_code=202,
     dependencies=[requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit="run.accept")],
-    responses=documented(404),
+    responses=documented(404, 409),
 )
 async def execute_workflow(
     workflow_id: UUID,
@@ -109,7 +152,7 @@ async def execute_workflow(
     "/workflows/{workflow_id}/execute-many",
     status_code=202,
     dependencies=[requires(Role.OPERATOR, Scope.RUNS_EXECUTE, audit="run.accept")],
-    responses=documented(404),
+    responses=documented(404, 409),
 )
 async def execute_workflow_many_times(
     workflow_id: UUID,

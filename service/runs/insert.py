@@ -23,9 +23,10 @@ WITH asked AS (
     SELECT wanted.*, workflow.current_version
     FROM unnest(
         CAST(:numbers AS int[]), CAST(:workflow_ids AS uuid[]), CAST(:actors AS text[]), CAST(:addresses AS text[]),
-        CAST(:correlation_ids AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS text[])
-    ) AS wanted (number, workflow_id, actor, address, correlation_id, key, fingerprint)
+        CAST(:correlation_ids AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS text[]), CAST(:versions AS int[])
+    ) AS wanted (number, workflow_id, actor, address, correlation_id, key, fingerprint, version)
     JOIN workflows AS workflow ON workflow.id = wanted.workflow_id
+    WHERE workflow.current_version = COALESCE(wanted.version, workflow.current_version)
 ), item AS (
     SELECT number, run_id, message_id, input, place FROM unnest(
         CAST(:run_numbers AS int[]), CAST(:run_ids AS uuid[]), CAST(:message_ids AS text[]), CAST(:inputs AS text[])
@@ -108,6 +109,8 @@ class RunRequest:
     """The caller's Idempotency-Key; it is the caller's own, others may use the same."""
     fingerprint: str = ""
     """What was asked for, as a hash: the same key with another one is refused."""
+    version: int | None = None
+    """The version that the inputs were checked for: nothing is stored when another is current. None for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class KeyTakenError(ValueError):
 
 
 Outcome = Accepted | KeyTakenError | None
-"""None where there is no such workflow."""
+"""None where there is no such workflow, or another version of it is current."""
 
 
 async def insert_runs(
@@ -162,6 +165,7 @@ def _values(requests: Sequence[RunRequest], topic: str, audit: bool) -> dict[str
         "correlation_ids": [request.correlation_id for request in requests],
         "keys": [request.key for request in requests],
         "fingerprints": [request.fingerprint for request in requests],
+        "versions": [request.version for request in requests],
         "run_numbers": [number for number, _ in runs],
         "run_ids": [run.id for _, run in runs],
         "message_ids": [str(new_id()) for _ in runs],

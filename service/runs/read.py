@@ -44,9 +44,9 @@ _FIND = (
         runs.c.error,
         select(func.jsonb_agg(_STEP)).where(run_steps.c.run_id == runs.c.id).scalar_subquery().label("journal"),
         # Not the whole definition, which may be long.
-        func.jsonb_path_query_array(workflow_versions.c.definition, literal_column("'$.steps[*].id'")).label(
-            "step_ids"
-        ),
+        func.jsonb_path_query_array(workflow_versions.c.definition, literal_column("'$.steps[*].id'"))
+        .concat(func.jsonb_path_query_array(workflow_versions.c.definition, literal_column("'$.on_failure[*].id'")))
+        .label("step_ids"),
     )
     .join_from(
         runs,

@@ -1,82 +1,43 @@
-"""Checks a workflow's graph and makes the immutable definition of a version. Pure: no I/O."""
+"""Makes the immutable definition of a version, and reads one back. Pure: no I/O."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping
 from typing import Any
 
-from service.executor.expressions import validate_expressions
-from service.executor.kinds.registry import least_timeout_seconds
-from service.platform.problems import FieldProblem
-from service.workflows.schemas import Step
+from pydantic import BaseModel
+
+from service.workflows.checks import AgentUse
+from service.workflows.schemas import Flow, Retry, Step
+
+# What every definition holds. Anything that came later is left out where it is not used, so that a workflow that uses
+# nothing of it keeps its content hash.
+_ALWAYS: Mapping[type[BaseModel], frozenset[str]] = {
+    Flow: frozenset({"steps"}),
+    Step: frozenset({"id", "agent", "needs", "input", "retry", "timeout_seconds"}),
+    Retry: frozenset({"max_attempts", "backoff_seconds"}),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class AgentUse:
-    """An agent as a version keeps it."""
-
-    name: str
-    kind: str
-    settings: Mapping[str, Any]
-
-
-def find_problems(steps: Sequence[Step], agents: Mapping[str, AgentUse]) -> list[FieldProblem]:
-    """Everything that is wrong with the steps, each with the field and what would be right; empty when nothing is."""
-    problems = []
-    first_with: dict[str, int] = {}
-    for index, step in enumerate(steps):
-        if step.id in first_with:
-            problems.append(_problem(index, "id", f"{step.id!r} is the id of steps.{first_with[step.id]} already"))
-        first_with.setdefault(step.id, index)
-    for index, step in enumerate(steps):
-        problems += _step_problems(index, step, first_with, agents)
-    if not problems:
-        problems += _cycle_problems(steps)
-    return problems
-
-
-def _step_problems(
-    index: int, step: Step, ids: Mapping[str, int], agents: Mapping[str, AgentUse]
-) -> list[FieldProblem]:
-    problems = []
-    agent = agents.get(step.agent)
-    if agent is None:
-        problems.append(_problem(index, "agent", f"there is no agent named {step.agent!r}; create it first"))
-    else:
-        least = least_timeout_seconds(agent.kind, agent.settings)
-        if step.timeout_seconds < least:
-            text = f"is {step.timeout_seconds:g}, but the agent {step.agent!r} takes at least {least:g} seconds"
-            problems.append(_problem(index, "timeout_seconds", text))
-    for place, need in enumerate(step.needs):
-        if need == step.id:
-            problems.append(_problem(index, f"needs.{place}", "a step cannot need itself"))
-        elif need not in ids:
-            problems.append(_problem(index, f"needs.{place}", f"there is no step with the id {need!r}"))
-        elif need in step.needs[:place]:
-            problems.append(_problem(index, f"needs.{place}", f"{need!r} is named twice"))
-    for path, message in validate_expressions(step.input):
-        problems.append(_problem(index, f"input.{path}", message))
-    return problems
-
-
-def _cycle_problems(steps: Sequence[Step]) -> list[FieldProblem]:
-    try:
-        TopologicalSorter({step.id: step.needs for step in steps}).prepare()
-    except CycleError as error:
-        circle = " needs ".join(reversed(error.args[1]))
-        return [FieldProblem(field="steps", message=f"the steps need one another in a circle: {circle}")]
-    return []
-
-
-def _problem(index: int, field: str, message: str) -> FieldProblem:
-    return FieldProblem(field=f"steps.{index}.{field}".rstrip("."), message=message)
-
-
-def make_definition(steps: Sequence[Step], agents: Mapping[str, AgentUse]) -> dict[str, Any]:
+def make_definition(flow: Flow, agents: Mapping[str, AgentUse]) -> dict[str, Any]:
     """The version's definition: each step with its agent's kind and settings, so that a run needs nothing mutable."""
-    return {"steps": [step.model_dump(mode="json") | {"agent": _agent(agents[step.agent])} for step in steps]}
+    whole = _stored(flow, Flow)
+    return whole | {
+        field: [_stored_step(step, agents) for step in getattr(flow, field)]
+        for field in ("steps", "on_failure")
+        if field in whole
+    }
+
+
+def _stored_step(step: Step, agents: Mapping[str, AgentUse]) -> dict[str, Any]:
+    return _stored(step, Step) | {"agent": _agent(agents[step.agent]), "retry": _stored(step.retry, Retry)}
+
+
+def _stored(model: BaseModel, of: type[BaseModel]) -> dict[str, Any]:
+    used = _ALWAYS[of] | model.model_dump(exclude_defaults=True).keys()
+    return {
+        name: value for name, value in model.model_dump(mode="json").items() if name in used & of.model_fields.keys()
+    }
 
 
 def _agent(agent: AgentUse) -> dict[str, Any]:
@@ -89,6 +50,11 @@ def content_hash(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def steps_of(definition: Mapping[str, Any]) -> list[Step]:
-    """The steps of a definition as they were written, with agents by name."""
-    return [Step.model_validate(step | {"agent": step["agent"]["name"]}) for step in definition["steps"]]
+def flow_of(definition: Mapping[str, Any]) -> Flow:
+    """A definition as it was written, with agents by name."""
+    fields = {field: [_written(step) for step in definition.get(field, ())] for field in ("steps", "on_failure")}
+    return Flow.model_validate({**definition, **fields})
+
+
+def _written(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {**step, "agent": step["agent"]["name"]}

@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Path, Request, Response
+from fastapi import Body, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.agents import store as agents
 from service.audit.change import WORKFLOW, change, locked
 from service.audit.record import Actor, record
-from service.auth.access import GuardedRouter, requires
+from service.auth.access import CHANGES_NOTHING, GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.auth.scopes import Scope
@@ -20,23 +20,39 @@ from service.platform.problems import documented, invalid, not_found
 from service.platform.tables import workflows
 from service.state import State
 from service.workflows import store
-from service.workflows.definition import AgentUse, find_problems, make_definition, steps_of
-from service.workflows.schemas import Step, VersionAnswer, WorkflowAnswer, WorkflowRequest, WorkflowSummary
+from service.workflows.checks import AgentUse, find_problems, read_request
+from service.workflows.definition import flow_of, make_definition
+from service.workflows.inputs import input_problems
+from service.workflows.plan import make_plan
+from service.workflows.schemas import (
+    Flow,
+    PlanAnswer,
+    PlanRequest,
+    ValidationAnswer,
+    VersionAnswer,
+    WorkflowAnswer,
+    WorkflowRequest,
+    WorkflowSummary,
+)
 
 router = GuardedRouter(prefix="/workflows", tags=["workflows"])
 
 
-async def _definition(connection: AsyncConnection, steps: list[Step]) -> dict[str, Any]:
-    rows = await agents.named(connection, [step.agent for step in steps])
-    used = {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
-    problems = find_problems(steps, used)
+async def _agents_of(connection: AsyncConnection, flow: Flow) -> dict[str, AgentUse]:
+    rows = await agents.named(connection, [step.agent for step in (*flow.steps, *flow.on_failure)])
+    return {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
+
+
+async def _definition(connection: AsyncConnection, flow: Flow) -> dict[str, Any]:
+    used = await _agents_of(connection, flow)
+    problems = find_problems(flow, used)
     if problems:
         raise invalid(problems, "The steps do not make a workflow.")
-    return make_definition(steps, used)
+    return make_definition(flow, used)
 
 
 def _answer(row: AnyRow, definition: dict[str, Any]) -> WorkflowAnswer:
-    return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), steps=steps_of(definition))
+    return WorkflowAnswer(**WorkflowSummary.model_validate(row).model_dump(), **dict(flow_of(definition)))
 
 
 @router.post(
@@ -50,7 +66,7 @@ async def create_workflow(
 ) -> WorkflowAnswer:
     """Create a workflow with its first version."""
     async with transaction(state.engine) as connection:
-        definition = await _definition(connection, body.steps)
+        definition = await _definition(connection, body)
         row = await store.create(
             connection, name=body.name, description=body.description, definition=definition, author=caller.subject
         )
@@ -59,6 +75,26 @@ async def create_workflow(
     bind_contextvars(workflow_id=str(row.id))
     response.headers["Location"] = f"{request.url.path}/{row.id}"
     return _answer(row, definition)
+
+
+@router.post(
+    "/validate",
+    dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ, audit=CHANGES_NOTHING)],
+    responses=documented(),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/WorkflowRequest"}}},
+        }
+    },
+)
+async def validate_workflow(body: Annotated[dict[str, Any], Body()], state: State) -> ValidationAnswer:
+    """Say everything that is wrong with a workflow, each with its place. Nothing is stored."""
+    flow, problems = read_request(body)
+    if flow is not None:
+        async with autocommit(state.engine) as connection:
+            problems = find_problems(flow, await _agents_of(connection, flow))
+    return ValidationAnswer(valid=not problems, problems=problems)
 
 
 @router.get("", dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ)], responses=documented())
@@ -101,7 +137,7 @@ async def get_workflow_version(
         content_hash=row.content_hash,
         created_at=row.created_at,
         created_by=row.created_by,
-        steps=steps_of(row.definition),
+        **dict(flow_of(row.definition)),
     )
 
 
@@ -116,7 +152,7 @@ async def replace_workflow(
     """Give a workflow a new version. Runs that were accepted before keep the version they were accepted with."""
     bind_contextvars(workflow_id=str(workflow_id))
     async with transaction(state.engine) as connection:
-        definition = await _definition(connection, body.steps)
+        definition = await _definition(connection, body)
         before = await locked(connection, workflows, workflow_id)
         row = await store.replace(
             connection,
@@ -131,6 +167,32 @@ async def replace_workflow(
         detail = change(WORKFLOW, before, await locked(connection, workflows, workflow_id))
         await record(connection, Actor.of(request, caller), "workflow.update", "workflow", workflow_id, detail)
     return _answer(row, definition)
+
+
+@router.post(
+    "/{workflow_id}/plan",
+    dependencies=[requires(Role.VIEWER, Scope.WORKFLOWS_READ, audit=CHANGES_NOTHING)],
+    responses=documented(404),
+)
+async def plan_workflow(workflow_id: UUID, state: State, body: PlanRequest | None = None) -> PlanAnswer:
+    """Say what a run of the current version would do with an input. Nothing is executed or stored."""
+    bind_contextvars(workflow_id=str(workflow_id))
+    async with autocommit(state.engine) as connection:
+        row = await store.find(connection, workflow_id)
+    if row is None:
+        raise not_found("workflow")
+    run_input = body.input if body else {}
+    problems = input_problems(row.definition, run_input)
+    if problems:
+        raise invalid(problems, "The input does not fit the workflow's input schema.")
+    waves, on_failure = make_plan(row.definition, run_input)
+    return PlanAnswer(
+        workflow_id=row.id,
+        version=row.version,
+        timeout_seconds=row.definition.get("timeout_seconds"),
+        waves=waves,
+        on_failure=on_failure,
+    )
 
 
 @router.delete(

@@ -90,6 +90,8 @@ def step(
     attempts: int = 3,
     backoff: float = 0.01,
     timeout: float = 30,
+    when: str | None = None,
+    for_each: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """A step as a stored definition holds it; ``settings`` are its agent's."""
@@ -100,11 +102,12 @@ def step(
         "input": dict(step_input or {}),
         "retry": {"max_attempts": attempts, "backoff_seconds": backoff},
         "timeout_seconds": timeout,
+        **{name: value for name, value in (("when", when), ("for_each", for_each)) if value is not None},
     }
 
 
-async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any]) -> UUID:
-    """Store a workflow of these steps and return its id."""
+async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any], **whole: Any) -> UUID:
+    """Store a workflow of these steps and return its id; ``whole`` is what its definition holds besides."""
     workflow_id = new_id()
     async with transaction(engine) as connection:
         await connection.execute(workflows.insert().values(id=workflow_id, name=str(workflow_id), current_version=1))
@@ -112,7 +115,7 @@ async def add_workflow(engine: AsyncEngine, *steps: Mapping[str, Any]) -> UUID:
             workflow_versions.insert().values(
                 workflow_id=workflow_id,
                 version=1,
-                definition={"steps": list(steps)},
+                definition={"steps": list(steps)} | whole,
                 content_hash="hash",
                 created_by="test",
             )

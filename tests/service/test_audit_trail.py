@@ -37,6 +37,7 @@ BODIES: dict[Operation, dict[str, Any]] = {
     ("put", "/workflows/{workflow_id}"): {"name": "changed", "steps": STEPS},
     ("post", "/workflows/{workflow_id}/execute"): {"input": {"x": 1}},
     ("post", "/workflows/{workflow_id}/execute-many"): {"runs": [{"input": {"x": 1}}]},
+    ("post", "/workflows/validate"): {"name": "new", "steps": STEPS},
     ("post", "/schedules/preview"): TIMES,
 }
 """What is sent to the routes that need a body."""

@@ -1,15 +1,17 @@
 """Agents and workflows over HTTP against a real database."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.auth.roles import Role
 from service.platform.database import transaction
 from service.platform.settings import Settings
-from service.platform.tables import workflow_versions
+from service.platform.tables import runs, workflow_versions
 
 pytestmark = pytest.mark.ring("service")
 
@@ -125,6 +127,96 @@ async def test_a_wrong_graph_is_refused_with_all_its_mistakes(client: httpx.Asyn
     )
     assert circle.json()["errors"][0]["field"] == "steps"
     assert (await client.get("/api/v1/workflows")).json()["total"] == 0
+
+
+async def test_a_workflow_is_read_as_it_was_written(client: httpx.AsyncClient) -> None:
+    await _created(client, "/agents", NAP)
+    written = _workflow({"id": "a", "agent": "nap", "when": "input.x", "retry": {"strategy": "fixed"}}) | {
+        "timeout_seconds": 90,
+        "input_schema": {"type": "object"},
+        "output_schema": {"required": ["a"]},
+    }
+    created = await _created(client, "/workflows", written)
+    read = (await client.get(f"/api/v1/workflows/{created['id']}")).json()
+    version = (await client.get(f"/api/v1/workflows/{created['id']}/versions/1")).json()
+    for answer in (created, read, version):
+        assert {name: answer[name] for name in ("timeout_seconds", "input_schema", "output_schema")} == {
+            name: written[name] for name in ("timeout_seconds", "input_schema", "output_schema")
+        }
+        (step,) = answer["steps"]
+        assert (step["when"], step["retry"]["strategy"], step["retry"]["max_attempts"]) == ("input.x", "fixed", 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"name": "x", "steps": [{"id": "a", "agent": "nap"}]}, []),
+        ({"steps": [{"id": "a", "agent": "nap", "colour": 1}]}, ["steps.0.colour", "name"]),
+        ({"name": "x", "steps": [{"id": "a", "agent": "nap", "retry": {"max_pause_seconds": 0}}]}, ["steps.0.retry"]),
+        (
+            {
+                "name": "x",
+                "steps": [
+                    {"id": "a", "agent": "ghost", "needs": ["b"], "when": "a["},
+                    {"id": "b", "agent": "nap", "needs": ["a"]},
+                    {"id": "c", "agent": "nap", "needs": ["b"], "input": {"x": {"$jmespath": "steps.d"}}},
+                    {"id": "d", "agent": "nap"},
+                ],
+                "input_schema": {"type": "objekt"},
+            },
+            ["steps.0.agent", "steps.0.when", "steps.2.needs", "steps.2.input.x", "steps", "input_schema.type"],
+        ),
+    ],
+)
+async def test_a_workflow_is_validated_with_all_its_faults_and_not_stored(
+    body: dict[str, Any], fields: list[str], client: httpx.AsyncClient
+) -> None:
+    await _created(client, "/agents", NAP)
+    answer = await client.post("/api/v1/workflows/validate", json=body)
+    assert answer.status_code == 200
+    assert [problem["field"] for problem in answer.json()["problems"]] == fields
+    assert answer.json()["valid"] is (not fields)
+    assert (await client.get("/api/v1/workflows")).json()["total"] == 0
+    assert (await client.post("/api/v1/workflows", json=body)).status_code == (422 if fields else 201)
+
+
+async def test_validation_asks_for_an_object(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/v1/workflows/validate", json=[1])
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
+
+
+async def test_a_viewer_may_validate_and_plan(
+    client: httpx.AsyncClient, bearer: Callable[[Role], Any], workflow_id: str
+) -> None:
+    headers = await bearer(Role.VIEWER)
+    body = {"name": "x", "steps": [{"id": "a", "agent": "nothing"}]}
+    validated = await client.post("/api/v1/workflows/validate", json=body, headers=headers)
+    planned = await client.post(f"/api/v1/workflows/{workflow_id}/plan", headers=headers)
+    saved = await client.post("/api/v1/workflows", json=body, headers=headers)
+    assert (validated.status_code, planned.status_code, saved.status_code) == (200, 200, 403)
+
+
+async def test_a_plan_executes_and_stores_nothing(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await _created(client, "/agents", NAP)
+    steps = [
+        {"id": "a", "agent": "nap", "input": {"n": {"$jmespath": "input.n"}}},
+        {"id": "b", "agent": "nap", "needs": ["a"], "when": "input.n > `9`"},
+    ]
+    schema = {"required": ["n"], "properties": {"n": {"type": "integer"}}}
+    workflow = await _created(client, "/workflows", _workflow(*steps) | {"input_schema": schema, "timeout_seconds": 60})
+    path = f"/api/v1/workflows/{workflow['id']}/plan"
+    plan = (await client.post(path, json={"input": {"n": 7}})).json()
+    assert (plan["version"], plan["timeout_seconds"]) == (1, 60)
+    assert [[(step["id"], step["runs"], step["input"]) for step in wave] for wave in plan["waves"]] == [
+        [("a", True, {"n": 7})],
+        [("b", False, None)],
+    ]
+    refused = await client.post(path, json={"input": {"n": "seven"}})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "input.n")
+    assert (await client.post(path)).json()["errors"][0]["field"] == "input"
+    assert (await client.post(f"/api/v1/workflows/{ABSENT}/plan")).status_code == 404
+    async with transaction(engine) as connection:
+        assert (await connection.execute(select(func.count()).select_from(runs))).scalar_one() == 0
 
 
 async def test_a_workflow_that_was_executed_is_not_deleted(client: httpx.AsyncClient, workflow_id: str) -> None:

@@ -167,6 +167,74 @@ async def test_a_step_that_takes_longer_than_its_timeout_fails(engine: AsyncEngi
     assert (row.status, row.error["code"]) == ("failed", "timeout")
 
 
+@pytest.mark.usefixtures("platform")
+async def test_a_step_whose_condition_is_false_is_skipped_with_those_that_need_only_it(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    workflow_id = await add_workflow(
+        engine,
+        step("check"),
+        step("big", needs=["check"], when="input.amount > `100`", step_input={"size": "big"}),
+        step("small", "delay", needs=["check"], when="input.amount <= `100`", step_input={"size": "small"}, seconds=0),
+        step("after_big", needs=["big"]),
+        step(
+            "join",
+            needs=["after_big", "small"],
+            step_input={"big": {"$jmespath": "steps.big"}, "small": {"$jmespath": "steps.small.size"}},
+        ),
+    )
+    row = await finished(engine, await submit(engine, settings, workflow_id, {"amount": 7}))
+    assert (row.status, row.output) == ("completed", {"join": {"big": None, "small": "small"}})
+    statuses = {name: one.status for name, one in (await read_steps(engine, row.id)).items()}
+    assert statuses == {
+        "check": "completed",
+        "big": "skipped",
+        "small": "completed",
+        "after_big": "skipped",
+        "join": "completed",
+    }
+
+
+@pytest.mark.usefixtures("platform")
+async def test_a_condition_that_does_not_fit_the_data_fails_its_step(engine: AsyncEngine, settings: Settings) -> None:
+    workflow_id = await add_workflow(engine, step("a", when="length(input.n) > `1`"))
+    row = await finished(engine, await submit(engine, settings, workflow_id, {"n": 5}))
+    assert (row.status, row.error["step_id"], row.error["code"]) == ("failed", "a", "when")
+
+
+@pytest.mark.usefixtures("platform")
+@pytest.mark.parametrize(("given", "status"), [({"a": {"n": 1}}, "completed"), ({"a": {"n": "one"}}, "failed")])
+async def test_the_output_of_a_run_is_checked(
+    engine: AsyncEngine, settings: Settings, given: dict[str, Any], status: str
+) -> None:
+    schema = {"properties": {"a": {"properties": {"n": {"type": "integer"}}}}}
+    workflow_id = await add_workflow(engine, step("a", step_input=given["a"]), output_schema=schema)
+    row = await finished(engine, await submit(engine, settings, workflow_id))
+    assert row.status == status
+    if status == "failed":
+        assert (row.output, row.error["code"]) == (None, "output-schema")
+        assert row.error["detail"] == 'a.n: the value is not of type "integer"'
+    assert (await read_steps(engine, row.id))["a"].status == "completed"
+
+
+@pytest.mark.usefixtures("platform")
+async def test_a_run_that_takes_longer_than_its_timeout_fails_and_its_steps_stop(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    workflow_id = await add_workflow(
+        engine,
+        step("quick"),
+        step("slow", "delay", needs=["quick"], seconds=600, timeout=1200),
+        step("never", needs=["slow"]),
+        timeout_seconds=0.3,
+    )
+    row = await finished(engine, await submit(engine, settings, workflow_id))
+    assert (row.status, row.output, row.error["code"]) == ("failed", None, "run-timeout")
+    assert "0.3 s" in row.error["detail"]
+    statuses = {name: one.status for name, one in (await read_steps(engine, row.id)).items()}
+    assert statuses == {"quick": "completed", "slow": "cancelled", "never": "skipped"}
+
+
 async def test_independent_steps_run_at_the_same_time(engine: AsyncEngine, settings: Settings) -> None:
     both = asyncio.Barrier(2)
 

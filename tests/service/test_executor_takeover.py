@@ -1,13 +1,14 @@
 """What becomes of runs when their executor dies, stops, or must give up."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor.runner import MAX_CLAIMS
@@ -23,13 +24,14 @@ from tests.service.executor_support import (
     finished,
     json_answer,
     read_run,
+    read_steps,
     relaying,
     step,
     step_reached,
     submit,
     web_server,
 )
-from tests.service.servers import free_port
+from tests.service.servers import eventually, free_port
 
 pytestmark = pytest.mark.ring("service")
 
@@ -103,6 +105,49 @@ async def test_the_run_of_a_killed_executor_goes_on_after_its_last_finished_step
     assert [call.path for call in server.calls] == ["/first", "/second", "/second"]
 
 
+async def test_a_takeover_repeats_no_finished_item_of_a_step(engine: AsyncEngine, settings: Settings) -> None:
+    released = asyncio.Event()
+    keys: list[str] = []
+
+    async def hold_the_second(call: Call) -> Answer:
+        keys.append(call.headers["idempotency-key"].partition(":")[2])
+        if len(keys) == 2:
+            await released.wait()
+        return json_answer(json.loads(call.body))
+
+    async def second_called() -> bool:
+        return len(keys) == 2
+
+    async with web_server(hold_the_second) as server, relaying(settings):
+        allowed = f"127.0.0.1:{server.port}"
+        workflow_id = await add_workflow(
+            engine,
+            step(
+                "call",
+                "http",
+                url=server.url(),
+                method="POST",
+                for_each={"items": "input.numbers", "max_parallel": 1},
+                step_input={"number": {"$jmespath": "item"}},
+            ),
+        )
+        async with executor_process(settings, "victim", allowed) as victim:
+            run_id = await submit(engine, settings, workflow_id, {"numbers": [7, 8, 9]})
+            await eventually(second_called, "the second item's call")
+            victim.kill()
+            await victim.wait()
+        async with executing(settings, executor_lease_seconds=3, http_agent_allowed_hosts=(allowed,)):
+            row = await finished(engine, run_id)
+        released.set()
+    assert row.status == "completed"
+    assert [answer["json"]["number"] for answer in row.output["call"]] == [7, 8, 9]
+    assert keys == ["call[0]", "call[1]", "call[1]", "call[2]"]
+    steps = await read_steps(engine, run_id)
+    assert {name: one.status for name, one in steps.items()} == dict.fromkeys(
+        ("call", "call[0]", "call[1]", "call[2]"), "completed"
+    )
+
+
 async def test_an_executor_told_to_stop_gives_its_runs_back(engine: AsyncEngine, settings: Settings) -> None:
     handler = TwoSteps()
     async with web_server(handler) as server, relaying(settings):
@@ -131,6 +176,20 @@ async def test_a_run_that_killed_its_executor_too_often_is_failed(engine: AsyncE
     async with executing(settings, executor_lease_seconds=3):
         row = await finished(engine, run_id)
     assert (row.status, row.error["code"]) == ("failed", "abandoned")
+
+
+async def test_a_takeover_does_not_begin_the_timeout_of_a_run_anew(engine: AsyncEngine, settings: Settings) -> None:
+    workflow_id = await add_workflow(engine, step("wait", "delay", seconds=3600, timeout=7200), timeout_seconds=600)
+    run_id = await add_run(engine, workflow_id, status="running", attempt=1, lease_token=1)
+    async with transaction(engine) as connection:
+        ago = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, 601)
+        await connection.execute(
+            update(runs).where(runs.c.id == run_id).values(started_at=ago, lease_expires_at=ago, lease_owner="dead")
+        )
+    async with executing(settings, executor_lease_seconds=3):
+        row = await finished(engine, run_id)
+    assert (row.status, row.error["code"]) == ("failed", "run-timeout")
+    assert (await read_steps(engine, run_id))["wait"].status == "skipped"
 
 
 async def test_a_definition_that_cannot_be_executed_fails_its_run(engine: AsyncEngine, settings: Settings) -> None:

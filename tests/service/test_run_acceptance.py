@@ -206,6 +206,7 @@ def statements(app: FastAPI, client: httpx.AsyncClient) -> Iterator[list[str]]:
 async def test_executing_reading_and_listing_is_one_statement_each(
     client: httpx.AsyncClient, workflow_id: str, statements: list[str]
 ) -> None:
+    await _execute(client, workflow_id)
     statements.clear()
     run_id = (await _execute(client, workflow_id, "order-7")).json()["run_id"]
     assert len(statements) == 1, statements
@@ -220,7 +221,51 @@ async def test_executing_reading_and_listing_is_one_statement_each(
 async def test_requests_at_the_same_time_share_statements(
     client: httpx.AsyncClient, workflow_id: str, statements: list[str]
 ) -> None:
+    await _execute(client, workflow_id)
     statements.clear()
     answers = await asyncio.gather(*(_execute(client, workflow_id) for _ in range(100)))
     assert {answer.status_code for answer in answers} == {202}
     assert len(statements) < 50, len(statements)
+
+
+SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+
+
+async def _change(client: httpx.AsyncClient, workflow_id: str, **given: Any) -> None:
+    body = {"name": "two steps", "steps": [{"id": "only", "agent": "nothing"}], **given}
+    answer = await client.put(f"/api/v1/workflows/{workflow_id}", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_an_input_that_does_not_fit_is_refused_with_its_place(
+    client: httpx.AsyncClient, workflow_id: str, engine: AsyncEngine
+) -> None:
+    await _change(client, workflow_id, input_schema=SCHEMA)
+    one = await _execute(client, workflow_id, name=7)
+    many = await _execute_many(client, workflow_id, [{"name": "Ada"}, {}])
+    assert (one.status_code, many.status_code) == (422, 422)
+    assert [each["field"] for each in one.json()["errors"]] == ["input.name"]
+    assert [each["field"] for each in many.json()["errors"]] == ["runs.1.input"]
+    assert await _count(engine, runs) == 0
+    assert (await _execute(client, workflow_id, name="Ada")).status_code == 202
+
+
+async def test_what_an_input_has_to_fit_is_that_of_the_version_that_is_current_now(
+    api_settings: Settings, client: httpx.AsyncClient, workflow_id: str, bearer: Any
+) -> None:
+    async with running(create_app(api_settings), **await bearer(Role.OPERATOR)) as other:
+        assert (await _execute(other, workflow_id)).status_code == 202
+        await _change(client, workflow_id, input_schema=SCHEMA)
+        assert (await _execute(other, workflow_id)).status_code == 422
+        await _change(client, workflow_id)
+        assert (await _execute(other, workflow_id)).json()["workflow_version"] == 3
+
+
+async def test_a_run_that_was_accepted_is_found_by_its_key_also_when_its_input_fits_no_more(
+    client: httpx.AsyncClient, workflow_id: str
+) -> None:
+    first = await _execute(client, workflow_id, "order-7")
+    await _change(client, workflow_id, input_schema=SCHEMA)
+    again = await _execute(client, workflow_id, "order-7")
+    assert again.json() == first.json()
+    assert (await _execute(client, workflow_id, "order-8")).status_code == 422

@@ -1,0 +1,176 @@
+"""The steps of one run at work: which start, what becomes of each try. Knows no database."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from service.executor.attempt import PreparedStep, Succeeded, attempt, prepare
+from service.executor.expressions import is_true
+from service.executor.items import failure_of, fold, item_scope, startable, unfold
+from service.executor.kinds.base import Agent, StepContext, StepFailedError
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, SKIPPED, ItemState, Progress, StepState
+from service.executor.repository import ClaimedRun
+from service.platform.logging import get_logger
+
+_CANCEL_SECONDS = 5.0
+
+log = get_logger(__name__)
+
+
+class Work:
+    """Starts steps and takes their outcomes; what is begun waits for ``launch``, so that it can be journalled first."""
+
+    def __init__(self, run: ClaimedRun, agents: Mapping[str, Agent[Any]], progress: Progress) -> None:
+        self._run = run
+        self._agents = agents
+        self._progress = progress
+        self._begun: list[PreparedStep] = []
+        self._tasks: dict[asyncio.Future[Any], PreparedStep] = {}
+
+    @property
+    def tasks(self) -> set[asyncio.Future[Any]]:
+        """The tries under way, and the pauses before them."""
+        return set(self._tasks)
+
+    async def begin_ready(self) -> None:
+        """Begin what may start, do what is instant, and begin what then may; ends at a failure."""
+        while True:
+            for state in self._progress.unfolded():
+                await self._begin_items(state)
+                if self._progress.failed:
+                    return
+            ready = self._progress.ready()
+            if not ready:
+                return
+            scope = self._progress.scope()
+            for state in ready:
+                await self._begin(state, scope)
+                if self._progress.failed:
+                    return
+
+    async def _begin(self, state: StepState, scope: Mapping[str, Any]) -> None:
+        state.changed = True
+        try:
+            if self._progress.is_passed_over(state) or not _is_wanted(state, scope):
+                state.status = SKIPPED
+                return
+            state.status, state.started = RUNNING, time.monotonic()
+            unfold(state, scope, self._progress.known_items[state.id])
+        except StepFailedError as failure:
+            self._fail(state, failure)
+            return
+        if state.step.for_each is None:
+            await self._start(state, scope)
+
+    async def _begin_items(self, state: StepState) -> None:
+        scope = self._progress.scope()
+        while items := startable(state):
+            for item in items:
+                if state.status != RUNNING:
+                    return
+                item.status, item.started, item.changed = RUNNING, time.monotonic(), True
+                await self._start(item, item_scope(item, scope))
+                # A thousand instant items must not hold up the heartbeat.
+                await asyncio.sleep(0)
+        self._fold(state)
+
+    async def _start(self, state: StepState, scope: Mapping[str, Any]) -> None:
+        try:
+            prepared = prepare(state, self._agents, scope)
+        except StepFailedError as failure:
+            self._fail(state, failure)
+            return
+        if prepared.agent.instant:
+            self._settle(prepared, await attempt(prepared, self._context(state)), may_retry=False)
+        else:
+            self._begun.append(prepared)
+
+    def launch(self) -> None:
+        """Call the agents of the steps that were begun."""
+        for prepared in self._begun:
+            self._launch(prepared)
+        self._begun.clear()
+
+    def take(self, done: set[asyncio.Future[Any]]) -> None:
+        """Note the outcomes of the tries that are done."""
+        for task in done & self._tasks.keys():
+            prepared = self._tasks.pop(task)
+            if task.cancelled():
+                prepared.state.status, prepared.state.changed = CANCELLED, True
+            else:
+                self._settle(prepared, task.result())
+
+    async def stop(self) -> None:
+        """Interrupt what is under way."""
+        tasks = self.tasks
+        self._tasks.clear()
+        self._begun.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCEL_SECONDS)
+
+    def _settle(self, prepared: PreparedStep, outcome: Succeeded | StepFailedError, *, may_retry: bool = True) -> None:
+        """Note a try's outcome and arrange the next one."""
+        state = prepared.state
+        state.changed = True
+        if isinstance(outcome, Succeeded):
+            state.status, state.output, state.error = COMPLETED, outcome.output, None
+            state.finished = time.monotonic()
+            return
+        retry = state.step.retry
+        again = may_retry and outcome.retryable and retry.may_retry(state.attempt)
+        log.warning(
+            "Step attempt failed",
+            step_id=state.id,
+            attempt=state.attempt,
+            code=outcome.code,
+            detail=outcome.detail,
+            again=again,
+        )
+        if not again:
+            self._fail(state, outcome)
+            return
+        state.error = outcome.as_json()
+        pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
+        state.attempt += 1
+        self._launch(prepared, after=pause)
+
+    def _fold(self, state: StepState) -> None:
+        try:
+            if fold(state):
+                state.status, state.finished, state.changed = COMPLETED, time.monotonic(), True
+        except StepFailedError as failure:
+            self._fail(state, failure)
+
+    def _fail(self, state: StepState, failure: StepFailedError) -> None:
+        """For good; with an item its step fails, and the step's other items are given up."""
+        state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
+        if not isinstance(state, ItemState) or state.parent.status != RUNNING:
+            return
+        state.parent.attempt = state.attempt
+        self._fail(state.parent, failure_of(state, failure))
+        for task, prepared in self._tasks.items():
+            if prepared.state in state.parent.items:
+                task.cancel()
+        given_up = [prepared for prepared in self._begun if prepared.state in state.parent.items]
+        for prepared in given_up:
+            self._begun.remove(prepared)
+            prepared.state.status, prepared.state.changed = CANCELLED, True
+
+    def _launch(self, prepared: PreparedStep, *, after: float = 0.0) -> None:
+        task = asyncio.create_task(attempt(prepared, self._context(prepared.state), after=after))
+        self._tasks[task] = prepared
+
+    def _context(self, state: StepState) -> StepContext:
+        return StepContext(str(self._run.id), state.id, state.attempt, self._run.correlation_id)
+
+
+def _is_wanted(state: StepState, scope: Mapping[str, Any]) -> bool:
+    if state.step.when is None:
+        return True
+    try:
+        return is_true(state.step.when, scope)
+    except ValueError as error:
+        raise StepFailedError("when", str(error), retryable=False) from None
