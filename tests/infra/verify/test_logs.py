@@ -21,11 +21,13 @@ PLANTED = "planted-password-that-no-log-may-hold"
 
 @pytest.fixture(scope="module")
 def records_about(log_of: Callable[[str], str], eventually: Callable[..., Any]) -> Callable[..., list[Record]]:
-    """Waits for the records of a part that hold a correlation id."""
+    """Waits for the records of a part that hold a correlation id; of the API until it says that it has answered, which
+    it does after the answer was sent."""
 
     def find(part: str, correlation_id: str) -> list[Record]:
         def look() -> list[Record]:
-            return [each for each in log_records.records(log_of(part)) if each["correlation_id"] == correlation_id]
+            found = [each for each in log_records.records(log_of(part)) if each["correlation_id"] == correlation_id]
+            return found if part != "api" or any(each["message"] == "Request answered" for each in found) else []
 
         found: list[Record] = eventually(look, FLUSH, f"a record of {part} about {correlation_id}", interval=0.3)
         return found
