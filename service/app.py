@@ -11,6 +11,7 @@ from service import docs, openapi
 from service.agents import routes as agents
 from service.audit import routes as audit
 from service.auth import routes as auth
+from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
 from service.health import routes as health
@@ -58,6 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         Passwords(),
         patience,
         LoginThrottle(),
+        KnownTokens(settings),
         callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
         acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
         backlog=Backlog(engine, settings.run_backlog_limit),
@@ -116,7 +118,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_layers(app, settings)
     app.include_router(health.router)
     app.include_router(docs.router)
-    for part in (auth, agents, workflows, execute, runs, schedules, audit):
+    # The first is found first: what is asked for most.
+    for part in (execute, runs, workflows, agents, schedules, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

@@ -8,7 +8,7 @@ from service.auth.keys import find_key
 from service.auth.principal import ANONYMOUS, Principal
 from service.auth.roles import Role
 from service.auth.scopes import ALWAYS
-from service.auth.tokens import InvalidTokenError, read_token
+from service.auth.tokens import InvalidTokenError
 from service.platform import metrics
 from service.platform.database import autocommit
 from service.platform.logging import get_logger
@@ -32,7 +32,7 @@ async def authenticate(request: Request) -> Principal:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         try:
-            return read_token(state.settings, token.strip())
+            return state.tokens.read(token.strip())
         except InvalidTokenError as error:
             detail = "The token has expired." if error.reason == "expired_token" else "The token is not valid."
             raise _refused(error.reason, detail) from None

@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import structlog
@@ -32,6 +33,11 @@ _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 _QUIET = ("aiokafka", "kafka", "httpx", "httpcore", "asyncio", "alembic.runtime.plugins")
 
 
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
 def masked(value: Any) -> Any:
     """The value without what must not be kept: fields that are named like secrets, passwords, tokens, addresses."""
     if isinstance(value, str):
@@ -41,7 +47,7 @@ def masked(value: Any) -> Any:
             value = _JWT.sub(MASK, value)
         return _BEARER.sub(rf"\1 {MASK}", value) if "earer" in value.lower() else value
     if isinstance(value, dict):
-        return {key: MASK if _SECRET_NAME.search(str(key)) else masked(inner) for key, inner in value.items()}
+        return {key: MASK if _is_secret(str(key)) else masked(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(inner) for inner in value]
     return value
@@ -131,7 +137,7 @@ def configure_logging(settings: LogSettings) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
 
 

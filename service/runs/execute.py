@@ -9,7 +9,6 @@ from fastapi import Depends, Request, Response
 
 from service.audit.record import Actor
 from service.auth.access import GuardedRouter, requires
-from service.auth.principal import Caller, Principal
 from service.auth.roles import Role
 from service.auth.scopes import Scope
 from service.platform import metrics
@@ -38,9 +37,10 @@ _MOST_PROBLEMS = 20
 class Execution:
     """What both routes share: who asks for runs of which workflow, and how they are taken."""
 
-    def __init__(self, request: Request, caller: Principal, state: ServiceState, workflow_id: UUID) -> None:
-        self._actor = Actor.of(request, caller)
-        self._state = state
+    def __init__(self, request: Request, workflow_id: UUID) -> None:
+        # Taken from the request by hand: each dependency of a route costs as much as a validation.
+        self._actor = Actor.of(request, request.state.principal)
+        self._state: ServiceState = request.app.state.service
         self._workflow_id = workflow_id
 
     async def accept(self, items: list[ExecuteRequest], asked: object, key: str | None) -> Accepted:
@@ -110,9 +110,9 @@ def _busy(detail: str) -> ProblemError:
     return ProblemError(429, "backlog-full", detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-async def _execution(request: Request, caller: Caller, state: State, workflow_id: UUID) -> Execution:
+async def _execution(request: Request, workflow_id: UUID) -> Execution:
     # A class by itself would be made in a thread, which costs more than all of the request's checks.
-    return Execution(request, caller, state, workflow_id)
+    return Execution(request, workflow_id)
 
 
 WorkflowExecution = Annotated[Execution, Depends(_execution)]
