@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor import statements
+from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
 from service.executor.values import encode
@@ -26,6 +28,9 @@ from service.platform.database import autocommit
 
 BATCH_RUNS = 128
 """Runs whose journals or ends are written by one statement at most."""
+
+
+DEFINITIONS_KEPT = 500
 
 
 class LeaseLostError(RuntimeError):
@@ -39,6 +44,7 @@ class ClaimedRun:
     id: UUID
     token: int
     workflow_id: UUID
+    version: int
     correlation_id: str
     requested_by: str
     attempt: int
@@ -46,7 +52,6 @@ class ClaimedRun:
     running_seconds: float
     input: Any
     error: Mapping[str, Any] | None
-    definition: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class RunRepository:
         # Queueing here is cheaper than the pool's overflow, whose connections are made anew each time, and does not
         # end in the pool's timeout when many runs write at once.
         self._connections = asyncio.Semaphore(connections)
+        self._definitions: OrderedDict[tuple[UUID, int], Definition | UnusableDefinitionError] = OrderedDict()
         self._journals = Coalescer[_Journalled, bool]("journal", self._journal_all, most=BATCH_RUNS, key=_run_of)
         self._endings = Coalescer[_Ended, float]("finish", self._finish_all, most=BATCH_RUNS, key=_run_of)
 
@@ -102,6 +108,24 @@ class RunRepository:
             statements.CLAIM_FORGOTTEN, limit=limit, older_than=older_than_seconds, **self._lease()
         )
         return [_claimed(row) for row in rows]
+
+    async def definition(self, run: ClaimedRun) -> Definition:
+        """What the run's version says; a version never changes, so it is read and understood once.
+
+        Raises UnusableDefinitionError.
+        """
+        key = (run.workflow_id, run.version)
+        found = self._definitions.get(key)
+        if found is None:
+            rows = await self._execute(statements.READ_DEFINITION, workflow_id=run.workflow_id, version=run.version)
+            found = self._definitions[key] = _understood(rows[0].definition)
+            if len(self._definitions) > DEFINITIONS_KEPT:
+                self._definitions.popitem(last=False)
+        else:
+            self._definitions.move_to_end(key)
+        if isinstance(found, UnusableDefinitionError):
+            raise found
+        return found
 
     async def read_journal(self, run: ClaimedRun) -> list[JournalledStep]:
         """What earlier claims of this run have done."""
@@ -223,6 +247,13 @@ class RunRepository:
             return result.all() if result.returns_rows else []
 
 
+def _understood(document: Mapping[str, Any]) -> Definition | UnusableDefinitionError:
+    try:
+        return parse_definition(document)
+    except UnusableDefinitionError as error:
+        return error
+
+
 def _run_of(journalled: _Journalled) -> UUID:
     return journalled.run.id
 
@@ -236,6 +267,7 @@ def _claimed(row: Row[Any]) -> ClaimedRun:
         id=row.id,
         token=row.lease_token,
         workflow_id=row.workflow_id,
+        version=row.workflow_version,
         correlation_id=row.correlation_id,
         requested_by=row.requested_by,
         attempt=row.attempt,
@@ -243,7 +275,6 @@ def _claimed(row: Row[Any]) -> ClaimedRun:
         running_seconds=float(row.running_seconds),
         input=row.input,
         error=row.error,
-        definition=row.definition,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from service.executor import metrics as executor_metrics
 from service.executor.active import ActiveRun, Interruption
-from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
+from service.executor.definition import Definition, UnusableDefinitionError
 from service.executor.expressions import FieldError
 from service.executor.json_schema import value_problems
 from service.executor.kinds.base import Agent
@@ -64,7 +64,7 @@ class _Execution:
     async def run_to_end(self) -> None:
         run = self._run
         try:
-            definition = parse_definition(run.definition)
+            definition = await self._kept_trying(lambda: self._repository.definition(run))
         except UnusableDefinitionError as error:
             await self._finish(
                 None, FAILED, error=_problem("definition", "The workflow cannot be executed", str(error))

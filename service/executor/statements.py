@@ -3,7 +3,7 @@
 
 from sqlalchemy import text
 
-# The claimed runs with the definition that they run by. "due" has locked them and said that they may be claimed.
+# The claimed runs. "due" has locked them and said that they may be claimed.
 _CLAIM = """
 claimed AS (
     UPDATE runs SET
@@ -23,10 +23,8 @@ claimed AS (
 SELECT claimed.id, claimed.lease_token, claimed.workflow_id, claimed.correlation_id, claimed.requested_by,
        claimed.attempt, claimed.cancel_requested_at IS NOT NULL AS cancel_requested,
        COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at), 0) AS running_seconds,
-       claimed.input, claimed.error, version.definition
+       claimed.input, claimed.error, claimed.workflow_version
 FROM claimed
-JOIN workflow_versions AS version
-  ON version.workflow_id = claimed.workflow_id AND version.version = claimed.workflow_version
 """
 
 CLAIM_RECEIVED = text(
@@ -71,6 +69,11 @@ WITH due AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), """
     + _CLAIM
+)
+
+READ_DEFINITION = text(
+    "SELECT definition FROM workflow_versions"
+    " WHERE workflow_id = CAST(:workflow_id AS uuid) AND version = CAST(:version AS int)"
 )
 
 READ_JOURNAL = text("SELECT step_id, status, attempt, output FROM run_steps WHERE run_id = CAST(:run_id AS uuid)")

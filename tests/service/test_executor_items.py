@@ -19,7 +19,7 @@ from tests.service.executor_support import step
 
 pytestmark = pytest.mark.ring("unit")
 
-RUN = ClaimedRun(UUID(int=1), 1, UUID(int=2), "req-test", "tester", 1, False, 0.0, {}, None, {})
+RUN = ClaimedRun(UUID(int=1), 1, UUID(int=2), 1, "req-test", "tester", 1, False, 0.0, {}, None)
 EACH = {"items": "input.list", "max_parallel": 2}
 ITEM = {"n": {"$jmespath": "item"}, "at": {"$jmespath": "index"}}
 
