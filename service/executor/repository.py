@@ -29,8 +29,8 @@ from service.platform.database import autocommit
 BATCH_RUNS = 128
 """Runs whose journals or ends are written by one statement at most."""
 
-
 DEFINITIONS_KEPT = 500
+"""Versions of workflows that an executor keeps in memory; those used longest ago go first."""
 
 
 class LeaseLostError(RuntimeError):
