@@ -35,6 +35,7 @@ from service.runs import routes as runs
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
 from service.runs.idempotency import REPEATED
+from service.runs.reader import Reader
 from service.schedules import routes as schedules
 from service.state import ServiceState
 from service.workflows import routes as workflows
@@ -63,6 +64,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
         acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
         backlog=Backlog(engine, settings.run_backlog_limit),
+        reader=Reader(engine, patience),
         versions=CurrentVersions(engine),
     )
     app.state.readiness = ReadinessChecks(settings, engine)
@@ -73,6 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await app.state.service.acceptor.stop()
+        await app.state.service.reader.stop()
         await app.state.service.backlog.stop()
         await wakeup.stop()
         await engine.dispose()
@@ -116,11 +119,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     problems.install(app)
     _add_layers(app, settings)
-    app.include_router(health.router)
-    app.include_router(docs.router)
     # The first is found first: what is asked for most.
     for part in (execute, runs, workflows, agents, schedules, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
+    app.include_router(health.router)
+    app.include_router(docs.router)
     described: dict[str, Any] = {}
 
     def describe_once() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
+from service.runs.reader import Reader
 from service.workflows.current import CurrentVersions
 
 
@@ -33,6 +34,7 @@ class ServiceState:
     """How many requests each caller sent lately; None where there is no limit."""
     acceptor: Acceptor
     backlog: Backlog
+    reader: Reader
     versions: CurrentVersions
 
 

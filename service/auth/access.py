@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, cast
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.params import Depends as DependsMark
 
 from service.auth import activity
 from service.auth.authenticate import authenticate
@@ -29,7 +28,11 @@ log = get_logger(__name__)
 
 class Access:
     """What a route declares: the role that its callers must have (None lets everybody in), the scope that a narrowed
-    key must have, and the action that its change is audited as. Called for each request, it is the check."""
+    key must have, and the action that its change is audited as. Called for each request, it is the check.
+
+    It is written among a route's ``dependencies``, but asked before anything of the request is read: who may not ask
+    learns nothing about what he asked, and the body of a stranger is not parsed.
+    """
 
     def __init__(self, role: Role | None, scope: Scope | None, audit: str | None) -> None:
         self.role = role
@@ -79,6 +82,16 @@ PUBLIC: Any = public()
 """Everybody passes, and nothing is changed."""
 
 
+class GuardedRoute(PatientRoute):
+    """A route that handles the requests which its declaration lets pass."""
+
+    access: Access
+
+    async def before(self, request: Request) -> None:
+        """Ask the declaration."""
+        await self.access(request)
+
+
 class GuardedRouter(APIRouter):
     """A router that takes only routes that declare themselves; they outlast a change of the database's primary.
 
@@ -88,12 +101,13 @@ class GuardedRouter(APIRouter):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(route_class=PatientRoute, **options)
+        super().__init__(route_class=GuardedRoute, **options)
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add a route. Raises TypeError, which says what it does not declare."""
-        found = [mark for mark in options.get("dependencies") or () if isinstance(mark, DependsMark)]
-        checks = [mark.dependency for mark in found if isinstance(mark.dependency, Access)]
+        marks = list(options.pop("dependencies", None) or ())
+        checks = [mark.dependency for mark in marks if isinstance(mark.dependency, Access)]
+        others = [mark for mark in marks if not isinstance(mark.dependency, Access)]
         methods = sorted(options.get("methods") or {"GET"})
         missing = list(_missing(checks, methods, options.get("responses")))
         if missing:
@@ -109,7 +123,8 @@ class GuardedRouter(APIRouter):
         if not _READING.issuperset(methods):
             # Every body can be too large.
             options["responses"] = {**options["responses"], 413: documented_one(413)}
-        super().add_api_route(path, endpoint, openapi_extra=extra, **options)
+        super().add_api_route(path, endpoint, openapi_extra=extra, dependencies=others, **options)
+        cast(GuardedRoute, self.routes[-1]).access = access
 
     def include_router(self, router: APIRouter, **options: Any) -> None:
         """Take the routes of another guarded router. Raises TypeError for one that is not."""

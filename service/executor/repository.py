@@ -137,7 +137,7 @@ class RunRepository:
 
         Raises LeaseLostError, having written nothing.
         """
-        return await self._journals.write(_Journalled(run, _encode_steps(steps)))
+        return await self._journals.ask(_Journalled(run, _encode_steps(steps)))
 
     async def _journal_all(self, journals: Sequence[_Journalled]) -> list[bool | Exception]:
         rows = await self._execute(
@@ -184,7 +184,7 @@ class RunRepository:
             None if output is None else encode(output),
             None if error is None else encode(error),
         )
-        return await self._endings.write(ending)
+        return await self._endings.ask(ending)
 
     async def _finish_all(self, endings: Sequence[_Ended]) -> list[float | Exception]:
         rows = await self._execute(

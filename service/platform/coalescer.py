@@ -1,7 +1,7 @@
-"""Writes that are asked for at the same time are made together, by one statement and one commit.
+"""What is asked of the database at the same time is done together, by one statement and one commit.
 
-Nothing is held back for others: a batch is begun as soon as a writer is free, with what has come until then. So a lone
-item costs what it costs alone, and under load the cost of a commit is shared.
+Nothing is held back for others: a batch is begun as soon as a worker is free, with what has come until then. So a lone
+item costs what it costs alone, and under load the cost of a statement, and of its commit, is shared.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ _STOP_SECONDS = 5.0
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Write = Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]]
-"""Writes a batch, all of it or nothing; answers each item, in their order, or has an error of its own for it."""
+Work = Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]]
+"""Does a batch, all of it or nothing; answers each item, in their order, or has an error of its own for it."""
 
 
 class TooManyWaitingError(RuntimeError):
@@ -31,7 +31,7 @@ class TooManyWaitingError(RuntimeError):
 
 
 class Coalescer(Generic[Item, Answer]):
-    """One process' way of making one kind of write; ``stop`` it at the end.
+    """One process' way of doing one kind of work; ``stop`` it at the end.
 
     ``weight`` says how much of a batch, which holds ``most`` (a heavier item is a batch by itself), an item takes. Two
     items with the same ``key`` are never in one batch, because the second has to see what the first has done.
@@ -40,37 +40,37 @@ class Coalescer(Generic[Item, Answer]):
     def __init__(
         self,
         name: str,
-        write: Write[Item, Answer],
+        work: Work[Item, Answer],
         *,
         most: int,
-        writers: int = 2,
+        workers: int = 2,
         weight: Callable[[Item], int] = lambda _item: 1,
         key: Callable[[Item], Hashable] = lambda _item: None,
     ) -> None:
         self._name = name
-        self._write = write
+        self._work = work
         self._most = most
-        self._count = writers
+        self._count = workers
         self._weight = weight
         self._key = key
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._busy = 0
-        self._writers: set[asyncio.Task[None]] = set()
+        self._workers: set[asyncio.Task[None]] = set()
         self._asked: set[asyncio.Future[Answer]] = set()
 
     async def stop(self) -> None:
-        """Write what waits, for a bounded time, and stop."""
+        """Do what waits, for a bounded time, and stop."""
         if self._asked:
             await asyncio.wait(self._asked, timeout=_STOP_SECONDS)
-        for task in self._writers:
+        for task in self._workers:
             task.cancel()
-        await asyncio.gather(*self._writers, return_exceptions=True)
+        await asyncio.gather(*self._workers, return_exceptions=True)
         for _, future in self._waiting:
             _refuse(future, DatabaseUnavailableError("the service stops"))
         self._waiting.clear()
 
-    async def write(self, item: Item) -> Answer:
-        """Have the item written; committed when this returns.
+    async def ask(self, item: Item) -> Answer:
+        """Have the item done; committed when this returns.
 
         Raises TooManyWaitingError, DatabaseUnavailableError when it takes too long, or what the batch said of the item.
         Who goes away before its batch is begun takes the item along; later nothing is undone.
@@ -83,17 +83,17 @@ class Coalescer(Generic[Item, Answer]):
         self._waiting.append((item, future))
         if self._busy < self._count:
             self._busy += 1
-            # In a context of its own: what it writes is of many callers.
-            writer = asyncio.create_task(self._write_all(), name=self._name, context=Context())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+            # In a context of its own: what it does is for many callers.
+            worker = asyncio.create_task(self._work_all(), name=self._name, context=Context())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await future
         except TimeoutError as error:
-            raise DatabaseUnavailableError("it was not written in time") from error
+            raise DatabaseUnavailableError("it was not done in time") from error
 
-    async def _write_all(self) -> None:
+    async def _work_all(self) -> None:
         try:
             while batch := self._take():
                 await self._settle(batch)
@@ -124,17 +124,17 @@ class Coalescer(Generic[Item, Answer]):
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
-            answers = await self._write([item for item, _ in batch])
+            answers = await self._work([item for item, _ in batch])
         except asyncio.CancelledError:
             for _, future in batch:
-                _refuse(future, DatabaseUnavailableError("the service stopped while it was written"))
+                _refuse(future, DatabaseUnavailableError("the service stopped while it was done"))
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
             if len(batch) == 1 or is_unavailable(error):
                 for _, future in batch:
                     _refuse(future, error)
                 return
-            # One item that can't be written must not take its neighbours along.
+            # One item that can't be done must not take its neighbours along.
             for each in batch:
                 await self._settle([each])
             return

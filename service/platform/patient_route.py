@@ -1,11 +1,12 @@
 """Routes that outlast a change of the database's primary."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+
+from service.platform.direct_handler import direct_handler
 
 
 class PatientRoute(APIRoute):
@@ -14,14 +15,21 @@ class PatientRoute(APIRoute):
     A handler therefore commits at most once, as the last thing that can fail.
     """
 
+    async def before(self, request: Request) -> None:
+        """What comes before anything of the request is read; it is repeated too. Raises what is to be answered."""
+
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         """The handler of one request."""
-        handle: Callable[[Request], Any] = super().get_route_handler()
+        read_and_handle = direct_handler(self, super().get_route_handler())
+
+        async def handle(request: Request) -> Response:
+            await self.before(request)
+            return await read_and_handle(request)
 
         async def patiently(request: Request) -> Response:
             state = getattr(request.app.state, "service", None)
             if state is None:
-                return await handle(request)  # type: ignore[no-any-return]
+                return await handle(request)
             return await state.patience.repeat(lambda: handle(request))  # type: ignore[no-any-return]
 
         return patiently

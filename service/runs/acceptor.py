@@ -40,7 +40,7 @@ class Acceptor:
         """
         # From here on nobody can say that the request changed nothing, so no layer above may repeat it.
         note_commit()
-        return await self._coalescer.write(request)
+        return await self._coalescer.ask(request)
 
     async def _store(self, requests: Sequence[RunRequest]) -> list[Outcome]:
         async def store() -> list[Outcome]:

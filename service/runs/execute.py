@@ -1,7 +1,7 @@
 """Execute a workflow: one run, or many at once."""
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -48,22 +48,30 @@ class Execution:
         bind_contextvars(workflow_id=str(self._workflow_id))
         if self._state.backlog.is_full(len(items)):
             raise _busy("Too many runs wait to be executed.")
-        wanted = RunRequest(
-            workflow_id=self._workflow_id,
-            runs=tuple(NewRun(json.dumps(item.input)) for item in items),
-            actor=self._actor.subject,
-            address=self._actor.address,
-            correlation_id=correlation_id() or "",
-            key=key,
-            fingerprint=fingerprint(self._workflow_id, asked) if key else "",
-        )
-        accepted = await self._store(wanted, items)
+        runs = tuple(NewRun(json.dumps(item.input)) for item in items)
+        asked_for = fingerprint(self._workflow_id, asked) if key else ""
+
+        def wanted(version: int) -> RunRequest:
+            return RunRequest(
+                workflow_id=self._workflow_id,
+                runs=runs,
+                actor=self._actor.subject,
+                address=self._actor.address,
+                correlation_id=correlation_id() or "",
+                key=key,
+                fingerprint=asked_for,
+                version=version,
+            )
+
+        accepted = await self._store(wanted, items, is_keyed=key is not None)
         if not accepted.repeated:
             self._state.wakeup.wake()
             metrics.RUNS_SUBMITTED.inc(len(items))
         return accepted
 
-    async def _store(self, wanted: RunRequest, items: list[ExecuteRequest]) -> Accepted:
+    async def _store(
+        self, wanted: Callable[[int], RunRequest], items: list[ExecuteRequest], *, is_keyed: bool
+    ) -> Accepted:
         just_read = False
         for _ in range(_MOST_VERSIONS):
             current = await self._state.versions.of(self._workflow_id)
@@ -73,8 +81,8 @@ class Execution:
             # An input that no longer fits may still have been accepted before, under its key.
             version = NO_VERSION if problems else current.version
             accepted = None
-            if not problems or wanted.key is not None:
-                accepted = await self._stored(replace(wanted, version=version))
+            if not problems or is_keyed:
+                accepted = await self._stored(wanted(version))
             if accepted is not None:
                 return accepted
             if problems and just_read:

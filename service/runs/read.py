@@ -1,15 +1,15 @@
 """Reads runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal, literal_column, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, bindparam, func, literal, literal_column, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.platform.database import AnyRow
 from service.platform.tables import run_steps, runs, workflow_versions
 from service.runs.lists import Cursor, Filters, Sort
-from service.runs.schemas import StepAnswer
 
 MOST_COUNTED = 10_000
 
@@ -56,8 +56,11 @@ _FIND = (
             workflow_versions.c.version == runs.c.workflow_version,
         ),
     )
-    .where(runs.c.id == bindparam("run_id"))
+    .where(runs.c.id == func.any(bindparam("run_ids", type_=ARRAY(Uuid))))
 )
+
+FoundRun = tuple[AnyRow, list[Mapping[str, Any]]]
+"""A run with all steps of its version, also those not begun, as their answers' fields."""
 
 
 async def page(
@@ -95,10 +98,10 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     return found
 
 
-async def find(connection: AsyncConnection, run_id: UUID) -> tuple[AnyRow, list[StepAnswer]] | None:
-    """A run with all steps of its version, also those not begun, or None. One statement."""
-    row = (await connection.execute(_FIND, {"run_id": run_id})).one_or_none()
-    if row is None:
-        return None
-    begun = {step["id"]: StepAnswer.model_validate(step) for step in row.journal or ()}
-    return row, [begun.get(step_id, StepAnswer(id=step_id)) for step_id in row.step_ids]
+async def find_many(connection: AsyncConnection, run_ids: Sequence[UUID]) -> dict[UUID, FoundRun]:
+    """The runs that there are, by their ids. One statement."""
+    found: dict[UUID, FoundRun] = {}
+    for row in await connection.execute(_FIND, {"run_ids": list(run_ids)}):
+        begun = {step["id"]: step for step in row.journal or ()}
+        found[row.id] = row, [begun.get(step_id, {"id": step_id}) for step_id in row.step_ids]
+    return found

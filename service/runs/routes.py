@@ -12,7 +12,7 @@ from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.auth.scopes import Scope
-from service.platform.database import AnyRow, autocommit, transaction
+from service.platform.database import autocommit, transaction
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
 from service.platform.problems import FieldProblem, ProblemError, documented, invalid, not_found
@@ -20,7 +20,7 @@ from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs import read
 from service.runs.cancel import request_cancellation
 from service.runs.lists import Cursor, Filters, Sort
-from service.runs.schemas import CancelAnswer, RunAnswer, RunPage, RunStatus, RunSummary, StepAnswer
+from service.runs.schemas import CancelAnswer, RunAnswer, RunPage, RunStatus, RunSummary
 from service.state import State
 
 router = GuardedRouter(tags=["runs"])
@@ -62,20 +62,15 @@ async def list_runs(
     )
 
 
-def _answer(row: AnyRow, steps: list[StepAnswer]) -> RunAnswer:
-    summary = RunSummary.model_validate(row).model_dump()
-    return RunAnswer(**summary, input=row.input, output=row.output, error=row.error, steps=steps)
-
-
 @router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented(404))
 async def get_run(run_id: UUID, state: State) -> RunAnswer:
     """Read a run with its steps."""
-    async with autocommit(state.engine) as connection:
-        found = await read.find(connection, run_id)
+    found = await state.reader.find(run_id)
     if found is None:
         raise not_found("run")
-    bind_contextvars(workflow_id=str(found[0].workflow_id))
-    return _answer(*found)
+    row, steps = found
+    bind_contextvars(workflow_id=str(row.workflow_id))
+    return RunAnswer.model_validate({**row._mapping, "steps": steps})
 
 
 @router.post(

@@ -83,6 +83,16 @@ async def test_a_caller_without_credentials_is_refused_everywhere(app: FastAPI, 
 
 
 @pytest.mark.parametrize(
+    ("path", "body"), [("agents", b'{"name":'), ("agents", b'{"name": 1}'), ("workflows/no-id/execute", b"")]
+)
+async def test_a_caller_without_credentials_is_not_told_what_is_wrong_with_the_request(
+    path: str, body: bytes, stranger: httpx.AsyncClient
+) -> None:
+    answer = await stranger.post(f"/api/v1/{path}", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 401, answer.text
+
+
+@pytest.mark.parametrize(
     ("header", "reason"),
     [({"Authorization": "Bearer nonsense"}, "bad_token"), ({"X-API-Key": "wfk_x"}, "bad_key"), ({}, "no_credentials")],
 )

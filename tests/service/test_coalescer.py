@@ -40,23 +40,23 @@ def ledger() -> Ledger:
 
 def _coalescer(ledger: Ledger, *, writers: int = 1, most: int = 10) -> Coalescer[int, str]:
     return Coalescer[int, str](
-        "test", ledger.write, most=most, writers=writers, key=lambda item: item if item >= 100 else None
+        "test", ledger.write, most=most, workers=writers, key=lambda item: item if item >= 100 else None
     )
 
 
 async def _all(coalescer: Coalescer[int, str], *items: int) -> list[str | BaseException]:
-    return await asyncio.gather(*(coalescer.write(item) for item in items), return_exceptions=True)
+    return await asyncio.gather(*(coalescer.ask(item) for item in items), return_exceptions=True)
 
 
 async def test_a_lone_item_is_written_at_once(ledger: Ledger) -> None:
-    assert await _coalescer(ledger).write(7) == "wrote 7"
+    assert await _coalescer(ledger).ask(7) == "wrote 7"
     assert ledger.batches == [[7]]
 
 
 async def test_what_comes_while_a_batch_is_written_is_the_next_batch(ledger: Ledger) -> None:
     ledger.gate.clear()
     coalescer = _coalescer(ledger)
-    first = asyncio.create_task(coalescer.write(1))
+    first = asyncio.create_task(coalescer.ask(1))
     await asyncio.sleep(0)
     others = asyncio.create_task(_all(coalescer, 2, 3, 4))
     await asyncio.sleep(0)
@@ -102,15 +102,15 @@ async def test_an_answer_that_is_an_error_is_raised_to_its_own_caller_only(ledge
 async def test_who_goes_away_before_the_batch_takes_the_item_along(ledger: Ledger) -> None:
     ledger.gate.clear()
     coalescer = _coalescer(ledger)
-    first = asyncio.create_task(coalescer.write(1))
+    first = asyncio.create_task(coalescer.ask(1))
     await asyncio.sleep(0)
-    gone = asyncio.create_task(coalescer.write(2))
+    gone = asyncio.create_task(coalescer.ask(2))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
     ledger.gate.set()
     await first
-    assert await coalescer.write(3) == "wrote 3"
+    assert await coalescer.ask(3) == "wrote 3"
     assert ledger.batches == [[1], [3]]
 
 
@@ -130,4 +130,4 @@ async def test_a_writer_sees_nothing_of_who_asked() -> None:
         return [mark.get() for _ in items]
 
     mark.set("mine")
-    assert await Coalescer[int, str]("test", write, most=10).write(1) == "nobody's"
+    assert await Coalescer[int, str]("test", write, most=10).ask(1) == "nobody's"

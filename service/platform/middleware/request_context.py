@@ -1,7 +1,9 @@
 """The outermost layer: correlation id, one log record and the metrics of each request."""
 
 import time
+from functools import lru_cache
 
+from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +26,12 @@ def route_template(scope: Scope) -> str:
     effective = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(effective, "path_format", None) or getattr(scope.get("route"), "path_format", None)
     return path if isinstance(path, str) else UNMATCHED
+
+
+@lru_cache(maxsize=4096)
+def _series(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+    # Looked up once: both names of an endpoint are of a bounded number, and finding a series costs more than counting.
+    return metrics.HTTP_REQUESTS.labels(method, endpoint, str(status)), metrics.HTTP_LATENCY.labels(method, endpoint)
 
 
 class RequestContextMiddleware:
@@ -60,8 +68,9 @@ class RequestContextMiddleware:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = route_template(scope)
-        metrics.HTTP_REQUESTS.labels(method, endpoint, str(status)).inc()
-        metrics.HTTP_LATENCY.labels(method, endpoint).observe(seconds)
+        answered, latency = _series(method, endpoint, status)
+        answered.inc()
+        latency.observe(seconds)
         client = scope.get("client")
         # The path without its query, which may carry what does not belong into a log.
         write = log.debug if scope["path"] in _QUIET_PATHS and status < 400 else log.info

@@ -1,9 +1,16 @@
 """Headers that tell browsers to be careful with what the API answers."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", _POLICY),
+)
+_ENCRYPTED_HEADERS = (*_HEADERS, (b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
 
 
 class SecurityHeadersMiddleware:
@@ -17,17 +24,13 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        wanted = _ENCRYPTED_HEADERS if scope["scheme"] == "https" else _HEADERS
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("X-Frame-Options", "DENY")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                headers.setdefault("Cache-Control", "no-store")
-                headers.setdefault("Content-Security-Policy", _POLICY)
-                if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+                headers = list(message["headers"])
+                present = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [header for header in wanted if header[0] not in present]
             await send(message)
 
         await self.app(scope, receive, send_guarded)
