@@ -54,13 +54,12 @@ class Heartbeat:
                     one.interrupt(Interruption.LOST)
             return
         for one in held:
-            cancel_requested = kept.get(one.run.id)
-            if cancel_requested is None:
+            marks = kept.get(one.run.id)
+            if marks is None:
                 one.interrupt(Interruption.LOST)
                 continue
             one.renewed = asked
-            if cancel_requested:
-                one.interrupt(Interruption.CANCELLED)
+            one.hear(marks)
 
 
 class Sweeper:

@@ -153,6 +153,13 @@ class Progress:
                 if item.status == RUNNING:
                     item.status, item.changed = CANCELLED, True
 
+    def rest(self) -> None:
+        """Nothing is under way any more, but the run goes on later: what was begun and not ended is begun again."""
+        for state in self.states.values():
+            for one in (state, *state.items):
+                if one.status == RUNNING:
+                    one.status, one.changed = PENDING, True
+
     def changes(self) -> list[StepState]:
         """The steps and items that the journal does not know as they are."""
         return [one for state in self.states.values() for one in (state, *state.items) if one.changed]

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 from service.executor import metrics as executor_metrics
 from service.executor.active import ActiveRun, Interruption
+from service.executor.claims import LeaseLostError, Marks
 from service.executor.definition import Definition, UnusableDefinitionError
 from service.executor.expressions import FieldError
 from service.executor.json_schema import value_problems
 from service.executor.kinds.base import Agent
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, JournalledStep, Progress, StepState
-from service.executor.repository import LeaseLostError, RunRepository
+from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.executor.work import Work
 from service.platform import metrics
@@ -101,19 +102,25 @@ class _Execution:
                 return partial(self._stop, progress, self._active.interrupted.result())
             if self._seconds_left(progress.definition) == 0 and not (progress.failed or progress.ended):
                 return partial(self._fail, progress, _overdue(progress.definition))
-            await work.begin_ready()
+            self._active.heed()
+            if self._active.pausing:
+                work.rest()
+            else:
+                await work.begin_ready()
             if progress.failed:
                 return partial(self._fail, progress, _failure_of(progress.failed))
             if progress.ended:
                 return partial(self._complete, progress)
+            if self._active.pausing and not work.tasks:
+                return partial(self._pause, progress)
             if progress.changes():
-                cancel_requested = await self._journal(progress)
-                if cancel_requested:
-                    self._active.interrupt(Interruption.CANCELLED)
+                # Nobody waits for anything before what is new here is seen.
+                self._active.hear(await self._journal(progress))
+                if self._active.interrupted.done() or self._active.nudged.done():
                     continue
             work.launch()
             done, _ = await asyncio.wait(
-                {*work.tasks, self._active.interrupted},
+                {*work.tasks, self._active.interrupted, self._active.nudged},
                 timeout=self._seconds_left(progress.definition),
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -128,8 +135,23 @@ class _Execution:
             return
         if progress.changes():
             await self._journal(progress)
+        await self._give_back(reason.value)
+
+    async def _give_back(self, why: str) -> None:
         await self._kept_trying(lambda: self._repository.release(self._run))
-        log.info("Run given back, because this executor stops")
+        log.info("Run given back", reason=why)
+
+    async def _pause(self, progress: Progress) -> None:
+        progress.rest()
+        steps = progress.changes()
+        if await self._kept_trying(lambda: self._repository.pause(self._run, steps)):
+            log.info("Run paused")
+            return
+        marks = await self._journal(progress)
+        if marks.cancel:
+            await self._stop(progress, Interruption.CANCELLED)
+        else:
+            await self._give_back("somebody wants it to go on")
 
     def _seconds_left(self, definition: Definition) -> float | None:
         """Until the run's timeout: the database said how old the run was at our claim, we count on from there."""
@@ -183,12 +205,12 @@ class _Execution:
         metrics.RUN_DURATION.observe(seconds)
         log.info(f"Run {status}", seconds=round(seconds, 6), **({"code": error["code"]} if error else {}))
 
-    async def _journal(self, progress: Progress) -> bool:
+    async def _journal(self, progress: Progress) -> Marks:
         steps = progress.changes()
-        cancel_requested = await self._kept_trying(lambda: self._repository.journal(self._run, steps))
+        marks = await self._kept_trying(lambda: self._repository.journal(self._run, steps))
         for state in steps:
             state.changed = False
-        return cancel_requested
+        return marks
 
     async def _kept_trying(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Repeat a statement while the database is away, but not longer than the lease is surely ours."""

@@ -18,11 +18,12 @@ claimed AS (
     WHERE runs.id = due.id
     RETURNING runs.id, runs.lease_token, runs.workflow_id, runs.workflow_version, runs.correlation_id,
               runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at, runs.started_at,
-              runs.error
+              runs.error, runs.pause_requested_at, runs.paused_seconds
 )
 SELECT claimed.id, claimed.lease_token, claimed.workflow_id, claimed.correlation_id, claimed.requested_by,
        claimed.attempt, claimed.cancel_requested_at IS NOT NULL AS cancel_requested,
-       COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at), 0) AS running_seconds,
+       claimed.pause_requested_at IS NOT NULL AS pause_requested,
+       COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at) - claimed.paused_seconds, 0) AS running_seconds,
        claimed.input, claimed.error, claimed.workflow_version
 FROM claimed
 """
@@ -59,11 +60,13 @@ WITH due AS (
     + _CLAIM
 )
 
+# A run is queued again only after it was made: the first condition is for the index, the second is what is meant.
 CLAIM_FORGOTTEN = text(
     """
 WITH due AS (
     SELECT id FROM runs
     WHERE status = 'queued' AND created_at < now() - make_interval(secs => CAST(:older_than AS float8))
+      AND COALESCE(queued_at, created_at) < now() - make_interval(secs => CAST(:older_than AS float8))
     ORDER BY created_at
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
@@ -99,7 +102,7 @@ written AS (
 # Locked in one order, so that two statements about some of the same runs wait for one another in one direction only.
 _HELD = """
 held AS (
-    SELECT runs.id, runs.cancel_requested_at FROM runs JOIN given USING (id)
+    SELECT runs.id, runs.cancel_requested_at, runs.pause_requested_at FROM runs JOIN given USING (id)
     WHERE runs.lease_token = given.token AND runs.status = 'running'
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
@@ -113,11 +116,12 @@ WITH given AS (
 ), """
     + _HELD
     + """, owner AS (
-    SELECT id, cancel_requested_at FROM held
+    SELECT id, cancel_requested_at, pause_requested_at FROM held
 ), """
     + _WRITE_STEPS
     + """
-SELECT id, cancel_requested_at IS NOT NULL AS cancel_requested FROM owner
+SELECT id, cancel_requested_at IS NOT NULL AS cancel_requested, pause_requested_at IS NOT NULL AS pause_requested
+FROM owner
 """
 )
 
@@ -135,6 +139,15 @@ WITH given AS (
 SELECT id FROM owner
 """
 )
+
+# The journal of the runs that "owner" ended without an executor.
+_GIVE_UP_STEPS = """
+given_up AS (
+    UPDATE run_steps AS known SET
+        status = CASE WHEN known.status = 'pending' THEN 'skipped' ELSE 'cancelled' END, finished_at = now()
+    FROM owner
+    WHERE known.run_id = owner.id AND known.status IN ('pending', 'running', 'waiting')
+)"""
 
 _AUDIT = """
 audited AS (
@@ -175,6 +188,28 @@ WHERE runs.lease_token = given.token AND runs.status = given.status
 """
 )
 
+# A cancellation goes first. Who repeats it after a lost answer is told as the first time.
+PAUSE = text(
+    """
+WITH given AS (
+    SELECT CAST(:run_id AS uuid) AS id, CAST(:token AS bigint) AS token, CAST(:steps AS text) AS steps
+), owner AS (
+    UPDATE runs SET
+        status = 'paused', paused_at = now(), lease_owner = NULL, lease_expires_at = NULL,
+        attempt = GREATEST(attempt - 1, 0)
+    FROM given
+    WHERE runs.id = given.id AND runs.lease_token = given.token AND runs.status = 'running'
+      AND runs.pause_requested_at IS NOT NULL AND runs.cancel_requested_at IS NULL
+    RETURNING runs.id
+), """
+    + _WRITE_STEPS
+    + """
+SELECT id FROM owner
+UNION ALL
+SELECT runs.id FROM runs JOIN given USING (id) WHERE runs.lease_token = given.token AND runs.status = 'paused'
+"""
+)
+
 RELEASE = text(
     """
 UPDATE runs SET lease_owner = NULL, lease_expires_at = now(), attempt = GREATEST(attempt - 1, 0)
@@ -191,17 +226,20 @@ WITH given AS (
     + """
 UPDATE runs SET lease_expires_at = now() + make_interval(secs => CAST(:lease AS float8))
 FROM held WHERE runs.id = held.id
-RETURNING runs.id, runs.cancel_requested_at IS NOT NULL AS cancel_requested
+RETURNING runs.id, runs.cancel_requested_at IS NOT NULL AS cancel_requested,
+          runs.pause_requested_at IS NOT NULL AS pause_requested
 """
 )
 
 CANCEL_QUEUED = text(
     """
 WITH owner AS (
-    UPDATE runs SET status = 'cancelled', finished_at = now()
-    WHERE id = CAST(:run_id AS uuid) AND status = 'queued' AND cancel_requested_at IS NOT NULL
+    UPDATE runs SET status = CASE WHEN error IS NULL THEN 'cancelled' ELSE 'failed' END, finished_at = now()
+    WHERE id = CAST(:run_id AS uuid) AND status IN ('queued', 'paused', 'waiting') AND cancel_requested_at IS NOT NULL
     RETURNING id, status, workflow_id, correlation_id, requested_by, error
 ), """
+    + _GIVE_UP_STEPS
+    + ","
     + _AUDIT
     + """
 SELECT id FROM owner

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.executor.attempt import PreparedStep, Succeeded, attempt, prepare
+from service.executor.claims import ClaimedRun
 from service.executor.expressions import is_true
 from service.executor.items import failure_of, fold, item_scope, startable, unfold
 from service.executor.kinds.base import Agent, StepContext, StepFailedError
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, RUNNING, SKIPPED, ItemState, Progress, StepState
-from service.executor.repository import ClaimedRun
 from service.platform.logging import get_logger
 
 _CANCEL_SECONDS = 5.0
@@ -27,6 +27,8 @@ class Work:
         self._progress = progress
         self._begun: list[PreparedStep] = []
         self._tasks: dict[asyncio.Future[Any], PreparedStep] = {}
+        self._due: dict[asyncio.Future[Any], float] = {}
+        self._resting = False
 
     @property
     def tasks(self) -> set[asyncio.Future[Any]]:
@@ -96,13 +98,25 @@ class Work:
         """Note the outcomes of the tries that are done."""
         for task in done & self._tasks.keys():
             prepared = self._tasks.pop(task)
+            self._due.pop(task, None)
             if task.cancelled():
                 prepared.state.status, prepared.state.changed = CANCELLED, True
             else:
                 self._settle(prepared, task.result())
 
+    def rest(self) -> None:
+        """Begin nothing more: tries under way go on to their end, pauses before another try are not waited for."""
+        self._resting = True
+        self._begun.clear()
+        for task, due in list(self._due.items()):
+            if time.monotonic() < due:
+                del self._tasks[task], self._due[task]
+                task.cancel()
+            else:
+                del self._due[task]
+
     async def stop(self) -> None:
-        """Interrupt what is under way."""
+        """Interrupt what is under way; what does not heed that is left behind."""
         tasks = self.tasks
         self._tasks.clear()
         self._begun.clear()
@@ -135,7 +149,8 @@ class Work:
         state.error = outcome.as_json()
         pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
         state.attempt += 1
-        self._launch(prepared, after=pause)
+        if not self._resting:
+            self._launch(prepared, after=pause)
 
     def _fold(self, state: StepState) -> None:
         try:
@@ -162,6 +177,8 @@ class Work:
     def _launch(self, prepared: PreparedStep, *, after: float = 0.0) -> None:
         task = asyncio.create_task(attempt(prepared, self._context(prepared.state), after=after))
         self._tasks[task] = prepared
+        if after:
+            self._due[task] = time.monotonic() + after
 
     def _context(self, state: StepState) -> StepContext:
         return StepContext(str(self._run.id), state.id, state.attempt, self._run.correlation_id)

@@ -20,8 +20,13 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "agents": WRITE,
         "workflows": WRITE,
         "workflow_versions": APPEND,
-        # It accepts runs and marks them for cancellation; everything else about a run is the executor's.
-        "runs": ("SELECT", "INSERT", "UPDATE (cancel_requested_at)"),
+        # It accepts runs, marks what executors shall do with them, and takes those that no executor holds out of the
+        # queue and puts them back. What a run does, and how it ends, is the executor's.
+        "runs": (
+            "SELECT",
+            "INSERT",
+            "UPDATE (cancel_requested_at, pause_requested_at, status, paused_at, paused_seconds, queued_at)",
+        ),
         "run_steps": READ,
         "idempotency_keys": APPEND,
         "schedules": WRITE,

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-RUN_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+RUN_STATUSES = ("queued", "running", "paused", "waiting", "completed", "failed", "cancelled")
 FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
 STEP_STATUSES = ("pending", "running", "completed", "failed", "skipped", "cancelled")
 AGENT_KINDS = ("http", "transform", "delay", "noop")
@@ -150,12 +151,20 @@ runs = Table(
     Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
     _time("lease_expires_at"),
     _time("cancel_requested_at"),
+    # Somebody asked for a pause; stays until the run is resumed. ``paused_at`` is when it began.
+    _time("pause_requested_at"),
+    _time("paused_at"),
+    # Between start and end, of earlier pauses: the run's timeout does not count them.
+    Column("paused_seconds", Double, nullable=False, server_default=text("0")),
+    # When it was queued again; none while it has waited only once, since created_at.
+    _time("queued_at"),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(
         ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]
     ),
     _one_of("status", RUN_STATUSES),
-    # The reconciler and the claim look only at unfinished runs; finished ones, the great majority, stay out of it.
+    # The reconciler and the claim look only at runs that an executor has or may have; finished ones, the great
+    # majority, stay out of it, and so do paused ones.
     Index(
         "ix_runs_unfinished",
         "status",
@@ -168,9 +177,11 @@ runs = Table(
     Index("ix_runs_status_created_at_id", "status", "created_at", "id"),
     # Whether a schedule's run is still under way is asked at each of its times.
     Index(
-        "ix_runs_unfinished_of_schedules",
+        "ix_runs_open_of_schedules",
         "requested_by",
-        postgresql_where=text("status IN ('queued', 'running') AND requested_by LIKE 'schedule:%'"),
+        postgresql_where=text(
+            "status IN ('queued', 'running', 'paused', 'waiting') AND requested_by LIKE 'schedule:%'"
+        ),
     ),
 )
 

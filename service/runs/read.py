@@ -25,6 +25,8 @@ _SUMMARY = (
     runs.c.started_at,
     runs.c.finished_at,
     runs.c.cancel_requested_at,
+    runs.c.pause_requested_at,
+    runs.c.paused_at,
 )
 
 _STEP = func.jsonb_build_object(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RunStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
+RunStatus = Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
 
 
@@ -55,6 +55,14 @@ class CancelAnswer(BaseModel):
     cancel_requested_at: datetime
 
 
+class PauseAnswer(BaseModel):
+    """How a run stands after it was asked to pause or to go on."""
+
+    run_id: UUID
+    status: RunStatus = Field(description="`running` with `pause_requested_at`: tries under way are let end before")
+    pause_requested_at: datetime | None
+
+
 class RunSummary(BaseModel):
     """A run in a list."""
 
@@ -71,6 +79,8 @@ class RunSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    pause_requested_at: datetime | None = Field(description="Since when it is asked to pause; null again when resumed")
+    paused_at: datetime | None = Field(description="Since when it is paused")
 
 
 class RunPage(BaseModel):

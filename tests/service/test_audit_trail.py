@@ -68,6 +68,11 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
         assert answer.status_code in (201, 202), answer.text
         return answer.json()
 
+    async def paused_run(workflow_id: str) -> str:
+        run_id = str((await made(f"/workflows/{workflow_id}/execute"))["run_id"])
+        assert (await client.post(f"{PREFIX}/runs/{run_id}/pause")).is_success
+        return run_id
+
     agent = await made("/agents", name="spare", kind="noop")
     executed = await made("/workflows", name="executed", steps=STEPS)
     run = await made(f"/workflows/{executed['id']}/execute")
@@ -80,6 +85,7 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
         "agent_id": agent["id"],
         "workflow_id": (await made("/workflows", name="unused", steps=STEPS))["id"],
         "run_id": run["run_id"],
+        "paused_run_id": await paused_run(executed["id"]),
         "key_id": (await made("/auth/keys", name="a key", role="viewer"))["id"],
         "version": "1",
         "executed_id": executed["id"],
@@ -100,8 +106,9 @@ def do(client: httpx.AsyncClient, things: dict[str, str]) -> Do:
         body = BODIES.get(operation)
         if name := SCHEDULES.get(operation):
             body = {"name": name, "workflow_id": things["executed_id"], **TIMES}
-        # Only a paused schedule can be resumed.
-        ids = {**things, "schedule_id": things["paused_id"]} if path.endswith("/resume") else things
+        # Only what is paused can be resumed.
+        paused = {"schedule_id": things["paused_id"], "run_id": things["paused_run_id"]}
+        ids = {**things, **paused} if path.endswith("/resume") else things
         return await client.request(method.upper(), PREFIX + path.format(**ids), json=body)
 
     return call

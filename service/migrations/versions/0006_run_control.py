@@ -1,0 +1,66 @@
+"""Runs that no executor holds and that go on later: paused ones, and ones that wait."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0006"
+down_revision: str | None = "0005"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+BEFORE = "status IN ('queued', 'running', 'completed', 'failed', 'cancelled')"
+RUN_STATUS = "status IN ('queued', 'running', 'paused', 'waiting', 'completed', 'failed', 'cancelled')"
+OF_SCHEDULES = "AND requested_by LIKE 'schedule:%'"
+
+
+def upgrade() -> None:
+    # First, and after what an interrupted attempt left: what follows is one transaction, this is not.
+    with op.get_context().autocommit_block():
+        _widen("runs", "status", RUN_STATUS)
+        # The new statuses are in the index that schedules ask for their unfinished runs.
+        op.drop_index("ix_runs_open_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "ix_runs_open_of_schedules",
+            "runs",
+            ["requested_by"],
+            unique=False,
+            postgresql_where=sa.text(f"status IN ('queued', 'running', 'paused', 'waiting') {OF_SCHEDULES}"),
+            postgresql_concurrently=True,
+        )
+        op.drop_index("ix_runs_unfinished_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
+    op.add_column("runs", sa.Column("pause_requested_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("runs", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("runs", sa.Column("paused_seconds", sa.Double(), server_default=sa.text("0"), nullable=False))
+    op.add_column("runs", sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True))
+
+
+def _widen(table: str, column: str, condition: str) -> None:
+    """Replace a column's constraint without holding the table while its rows are read."""
+    name, wider = f"ck_{table}_{column}", f"ck_{table}_{column}_wider"
+    op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {wider}")
+    op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {wider} CHECK ({condition}) NOT VALID")
+    op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {wider}")
+    op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
+    op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {wider} TO {name}")
+
+
+def downgrade() -> None:
+    # A version that knows no pause goes on with what is paused; executors find queued runs without a message.
+    op.execute("UPDATE runs SET status = 'queued' WHERE status IN ('paused', 'waiting')")
+    op.drop_constraint(op.f("ck_runs_status"), "runs", type_="check")
+    op.create_check_constraint(op.f("ck_runs_status"), "runs", BEFORE)
+    for column in ("queued_at", "paused_seconds", "paused_at", "pause_requested_at"):
+        op.drop_column("runs", column)
+    with op.get_context().autocommit_block():
+        op.create_index(
+            "ix_runs_unfinished_of_schedules",
+            "runs",
+            ["requested_by"],
+            unique=False,
+            postgresql_where=sa.text(f"status IN ('queued', 'running') {OF_SCHEDULES}"),
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.drop_index("ix_runs_open_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
