@@ -30,6 +30,7 @@ from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
 from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
+from service.runs import again_routes as again
 from service.runs import control, execute
 from service.runs import routes as runs
 from service.runs.acceptor import Acceptor
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs.router)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, control, workflows, agents, schedules, auth, audit):
+    for part in (execute, runs, control, again, workflows, agents, schedules, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

@@ -27,7 +27,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "INSERT",
             "UPDATE (cancel_requested_at, pause_requested_at, status, paused_at, paused_seconds, queued_at)",
         ),
-        "run_steps": READ,
+        # A retry begins with copies of what its origin has done.
+        "run_steps": ("SELECT", "INSERT (run_id, step_id, status, attempt, output, started_at, finished_at)"),
         "idempotency_keys": APPEND,
         "schedules": WRITE,
         "outbox": ("INSERT", "SELECT (id)"),

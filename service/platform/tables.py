@@ -158,6 +158,8 @@ runs = Table(
     Column("paused_seconds", Double, nullable=False, server_default=text("0")),
     # When it was queued again; none while it has waited only once, since created_at.
     _time("queued_at"),
+    # The run that this one does again. Not a foreign key: a run outlives its origin.
+    Column("origin_run_id", Uuid, nullable=True),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(
         ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]

@@ -27,6 +27,7 @@ _SUMMARY = (
     runs.c.cancel_requested_at,
     runs.c.pause_requested_at,
     runs.c.paused_at,
+    runs.c.origin_run_id,
 )
 
 _STEP = func.jsonb_build_object(

@@ -38,6 +38,25 @@ class AcceptedRun(BaseModel):
     created_at: datetime
 
 
+class AcceptedAgain(AcceptedRun):
+    """A run that does again what another did."""
+
+    origin_run_id: UUID = Field(description="That other run")
+
+
+class ReplayRequest(BaseModel):
+    """What is to be other than with the run that is replayed."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"input": {"name": "Ada"}, "version": "current"}]}
+    )
+
+    input: dict[str, Any] | None = Field(None, description="null: that of the run")
+    version: Literal["origin", "current"] = Field(
+        "origin", description="`origin`: the version that the run executed; `current`: the workflow's current one"
+    )
+
+
 class AcceptedRuns(BaseModel):
     """Runs that are stored and will be executed, in the order in which they were asked for."""
 
@@ -81,6 +100,7 @@ class RunSummary(BaseModel):
     cancel_requested_at: datetime | None
     pause_requested_at: datetime | None = Field(description="Since when it is asked to pause; null again when resumed")
     paused_at: datetime | None = Field(description="Since when it is paused")
+    origin_run_id: UUID | None = Field(description="The run that this one retries or replays")
 
 
 class RunPage(BaseModel):

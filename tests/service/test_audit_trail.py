@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.audit.record import Actor, record
@@ -13,7 +13,7 @@ from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.openapi import document
 from service.platform.database import AnyRow, transaction
-from service.platform.tables import audit_log
+from service.platform.tables import audit_log, runs
 from tests.service.support import add_user
 
 pytestmark = pytest.mark.ring("service")
@@ -73,6 +73,12 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
         assert (await client.post(f"{PREFIX}/runs/{run_id}/pause")).is_success
         return run_id
 
+    async def failed_run(workflow_id: str) -> str:
+        run_id = str((await made(f"/workflows/{workflow_id}/execute"))["run_id"])
+        async with transaction(engine) as connection:
+            await connection.execute(update(runs).where(runs.c.id == run_id).values(status="failed"))
+        return run_id
+
     agent = await made("/agents", name="spare", kind="noop")
     executed = await made("/workflows", name="executed", steps=STEPS)
     run = await made(f"/workflows/{executed['id']}/execute")
@@ -85,6 +91,7 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
         "agent_id": agent["id"],
         "workflow_id": (await made("/workflows", name="unused", steps=STEPS))["id"],
         "run_id": run["run_id"],
+        "failed_run_id": await failed_run(executed["id"]),
         "paused_run_id": await paused_run(executed["id"]),
         "key_id": (await made("/auth/keys", name="a key", role="viewer"))["id"],
         "version": "1",
@@ -109,6 +116,8 @@ def do(client: httpx.AsyncClient, things: dict[str, str]) -> Do:
         # Only what is paused can be resumed.
         paused = {"schedule_id": things["paused_id"], "run_id": things["paused_run_id"]}
         ids = {**things, **paused} if path.endswith("/resume") else things
+        if path.endswith("/retry"):
+            ids = {**things, "run_id": things["failed_run_id"]}
         return await client.request(method.upper(), PREFIX + path.format(**ids), json=body)
 
     return call

@@ -34,6 +34,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("paused_seconds", sa.Double(), server_default=sa.text("0"), nullable=False))
     op.add_column("runs", sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("runs", sa.Column("origin_run_id", sa.Uuid(), nullable=True))
 
 
 def _widen(table: str, column: str, condition: str) -> None:
@@ -51,7 +52,7 @@ def downgrade() -> None:
     op.execute("UPDATE runs SET status = 'queued' WHERE status IN ('paused', 'waiting')")
     op.drop_constraint(op.f("ck_runs_status"), "runs", type_="check")
     op.create_check_constraint(op.f("ck_runs_status"), "runs", BEFORE)
-    for column in ("queued_at", "paused_seconds", "paused_at", "pause_requested_at"):
+    for column in ("origin_run_id", "queued_at", "paused_seconds", "paused_at", "pause_requested_at"):
         op.drop_column("runs", column)
     with op.get_context().autocommit_block():
         op.create_index(
