@@ -40,6 +40,16 @@ class ClaimedRun:
     pause_requested: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that was ended without its executor."""
+
+    id: UUID
+    status: str
+    correlation_id: str
+    seconds: float
+
+
 def claimed_run(row: Row[Any]) -> ClaimedRun:
     """What a claiming statement returned."""
     return ClaimedRun(

@@ -5,12 +5,14 @@ import time
 
 from service.executor import metrics
 from service.executor.active import ActiveRuns, Interruption
+from service.executor.metrics import count_ended
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.platform.logging import get_logger
 from service.platform.worker_loop import Pulse, pause
 
 SWEEP_SECONDS = 1.0
+_CANCELLED_AT_ONCE = 100
 _FORGET_EVERY_SECONDS = 3600.0
 _MESSAGE_DAYS = 14
 """How long a message is remembered; Kafka keeps messages for 7 days by default."""
@@ -63,7 +65,7 @@ class Heartbeat:
 
 
 class Sweeper:
-    """Claims runs whose lease expired, and queued ones whose message is late or lost.
+    """Claims runs whose lease expired, and queued ones whose message is late or lost; ends what does not stop.
 
     The second makes runs go on even when Kafka is away for long or a message could not be read. It is slower than the
     messages, and takes only places that are free.
@@ -75,12 +77,14 @@ class Sweeper:
         active: ActiveRuns,
         *,
         queued_grace_seconds: float,
+        cancel_deadline_seconds: float,
         pulse: Pulse,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._repository = repository
         self._active = active
         self._queued_grace = queued_grace_seconds
+        self._cancel_deadline = cancel_deadline_seconds
         self._pulse = pulse
         self._every = sweep_seconds
 
@@ -91,6 +95,7 @@ class Sweeper:
             self._pulse.beat("sweeper", within=60)
             now = time.monotonic()
             try:
+                await self._force_cancellations()
                 await self._claim_expired()
                 if now >= next_queued:
                     next_queued = now + self._queued_grace / 3
@@ -104,6 +109,11 @@ class Sweeper:
                     raise
                 log.warning("Nothing swept: the database is away", reason=type(error).__name__)
         self._pulse.ended("sweeper")
+
+    async def _force_cancellations(self) -> None:
+        for run in await self._repository.force_cancellations(_CANCELLED_AT_ONCE, after_seconds=self._cancel_deadline):
+            count_ended(run.status, run.seconds)
+            log.warning("Run ended without its executor", run_id=str(run.id), correlation_id=run.correlation_id)
 
     async def _claim_expired(self) -> None:
         async with self._active.claiming:

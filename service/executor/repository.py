@@ -18,12 +18,12 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor import statements
-from service.executor.claims import ClaimedRun, Marks, claimed_run, lost, marks_of
+from service.executor.claims import ClaimedRun, EndedRun, Marks, claimed_run, lost, marks_of
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
 from service.executor.journal import encode_steps, journalled_step
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
-from service.executor.values import encode
+from service.executor.values import encode, problem
 from service.platform.coalescer import Coalescer
 from service.platform.database import autocommit
 
@@ -213,6 +213,22 @@ class RunRepository:
         """End a run that was asked to be cancelled and that no executor holds; returns whether this did it."""
         rows = await self._execute(statements.CANCEL_QUEUED, run_id=run_id, audit=self._audit, actor=self._actor)
         return bool(rows)
+
+    async def force_cancellations(self, limit: int, *, after_seconds: float) -> list[EndedRun]:
+        """End runs that were asked to stop: those that no executor holds, and those whose executor did not stop them.
+
+        Whoever holds one of the latter can write nothing of it any more.
+        """
+        detail = f"its executor did not stop within {after_seconds:g} s of the request"
+        rows = await self._execute(
+            statements.FORCE_CANCELLATIONS,
+            limit=limit,
+            after=after_seconds,
+            error=encode(problem("cancel-forced", "The run was ended without its executor", detail)),
+            audit=self._audit,
+            actor=self._actor,
+        )
+        return [EndedRun(row.id, row.status, row.correlation_id, float(row.seconds)) for row in rows]
 
     async def forget_messages(self, *, older_than_days: int) -> None:
         """Drop the marks of messages that are too old to come again."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from service.executor import metrics as executor_metrics
+from service.executor import metrics
 from service.executor.active import ActiveRun, Interruption
 from service.executor.claims import LeaseLostError, Marks
 from service.executor.definition import Definition, UnusableDefinitionError
@@ -16,8 +16,8 @@ from service.executor.kinds.base import Agent
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, JournalledStep, Progress, StepState
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
+from service.executor.values import problem
 from service.executor.work import Work
-from service.platform import metrics
 from service.platform.logging import bound_contextvars, get_logger
 from service.platform.worker_loop import Backoff
 
@@ -25,7 +25,6 @@ MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
 
 _TOLD_PROBLEMS = 5
-_PROBLEM = "urn:problem:workflow-management:"
 
 log = get_logger(__name__)
 
@@ -46,7 +45,7 @@ class Runner:
             try:
                 await _Execution(self._repository, self._agents, active).run_to_end()
             except LeaseLostError:
-                executor_metrics.LEASES_LOST.inc()
+                metrics.LEASES_LOST.inc()
                 log.warning("Run given up: another executor has it, or it has ended", lease_token=run.token)
             except Exception:
                 # The lease expires, and the run is claimed again: at most MAX_CLAIMS times.
@@ -67,9 +66,7 @@ class _Execution:
         try:
             definition = await self._kept_trying(lambda: self._repository.definition(run))
         except UnusableDefinitionError as error:
-            await self._finish(
-                None, FAILED, error=_problem("definition", "The workflow cannot be executed", str(error))
-            )
+            await self._finish(None, FAILED, error=problem("definition", "The workflow cannot be executed", str(error)))
             return
         # Only a run that somebody worked on before has a journal.
         if run.token > 1:
@@ -81,7 +78,7 @@ class _Execution:
         elif run.attempt > MAX_CLAIMS:
             detail = f"the run was started {run.attempt - 1} times and its executor died each time"
             progress.give_up()
-            abandoned = _problem("abandoned", "The run was given up", detail)
+            abandoned = problem("abandoned", "The run was given up", detail)
             await self._finish(progress, FAILED, error=run.error or abandoned)
             return
         # One that has failed already is here only for what it does after a failure.
@@ -200,9 +197,7 @@ class _Execution:
         seconds = await self._kept_trying(
             lambda: self._repository.finish(self._run, status, steps, output=output, error=error)
         )
-        counters = {COMPLETED: metrics.RUNS_COMPLETED, FAILED: metrics.RUNS_FAILED, CANCELLED: metrics.RUNS_CANCELLED}
-        counters[status].inc()
-        metrics.RUN_DURATION.observe(seconds)
+        metrics.count_ended(status, seconds)
         log.info(f"Run {status}", seconds=round(seconds, 6), **({"code": error["code"]} if error else {}))
 
     async def _journal(self, progress: Progress) -> Marks:
@@ -229,20 +224,16 @@ class _Execution:
 
 def _failure_of(state: StepState) -> dict[str, Any]:
     failure = state.error or {}
-    error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
+    error = problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
     return error | {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
 
 
 def _unfit(problems: Sequence[FieldError]) -> dict[str, Any]:
     found = "; ".join(f"{path or 'the output'}: {message}" for path, message in problems[:_TOLD_PROBLEMS])
     more = f"; and {len(problems) - _TOLD_PROBLEMS} more" if len(problems) > _TOLD_PROBLEMS else ""
-    return _problem("output-schema", "The output does not fit its schema", f"{found}{more}")
+    return problem("output-schema", "The output does not fit its schema", f"{found}{more}")
 
 
 def _overdue(definition: Definition) -> dict[str, Any]:
     detail = f"the run took longer than its timeout of {definition.timeout_seconds:g} s"
-    return _problem("run-timeout", "The run took too long", detail)
-
-
-def _problem(code: str, title: str, detail: str) -> dict[str, Any]:
-    return {"type": f"{_PROBLEM}{code}", "title": title, "detail": detail, "code": code}
+    return problem("run-timeout", "The run took too long", detail)

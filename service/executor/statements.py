@@ -246,5 +246,32 @@ SELECT id FROM owner
 """
 )
 
+# "held" is what an executor has and does not let go of: its token is not valid any more.
+FORCE_CANCELLATIONS = text(
+    """
+WITH due AS (
+    SELECT id, status = 'running' AS held FROM runs
+    WHERE cancel_requested_at IS NOT NULL AND status IN ('queued', 'running', 'paused', 'waiting')
+      AND (status <> 'running' OR cancel_requested_at < now() - make_interval(secs => CAST(:after AS float8)))
+    ORDER BY cancel_requested_at
+    LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+), owner AS (
+    UPDATE runs SET
+        status = CASE WHEN runs.error IS NULL THEN 'cancelled' ELSE 'failed' END,
+        error = CASE WHEN due.held THEN COALESCE(runs.error, CAST(:error AS jsonb)) ELSE runs.error END,
+        finished_at = now(), lease_owner = NULL, lease_expires_at = NULL, lease_token = runs.lease_token + 1
+    FROM due WHERE runs.id = due.id
+    RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
+              runs.finished_at - runs.created_at AS duration
+), """
+    + _GIVE_UP_STEPS
+    + ","
+    + _AUDIT
+    + """
+SELECT id, status, correlation_id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
+"""
+)
+
 FORGET_KEYS = text("DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(days => CAST(:days AS int))")
 FORGET_MESSAGES = text("DELETE FROM inbox WHERE received_at < now() - make_interval(days => CAST(:days AS int))")

@@ -173,6 +173,14 @@ runs = Table(
         "lease_expires_at",
         postgresql_where=text("status IN ('queued', 'running')"),
     ),
+    # What was asked to stop and has not.
+    Index(
+        "ix_runs_cancel_requested_at",
+        "cancel_requested_at",
+        postgresql_where=text(
+            "cancel_requested_at IS NOT NULL AND status IN ('queued', 'running', 'paused', 'waiting')"
+        ),
+    ),
     # A list is read in the order of (created_at, id), from any row on: one index for each filter that comes first.
     Index("ix_runs_created_at_id", "created_at", "id"),
     Index("ix_runs_workflow_id_created_at_id", "workflow_id", "created_at", "id"),

@@ -30,6 +30,17 @@ def upgrade() -> None:
             postgresql_concurrently=True,
         )
         op.drop_index("ix_runs_unfinished_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
+        op.drop_index("ix_runs_cancel_requested_at", "runs", if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "ix_runs_cancel_requested_at",
+            "runs",
+            ["cancel_requested_at"],
+            unique=False,
+            postgresql_where=sa.text(
+                "cancel_requested_at IS NOT NULL AND status IN ('queued', 'running', 'paused', 'waiting')"
+            ),
+            postgresql_concurrently=True,
+        )
     op.add_column("runs", sa.Column("pause_requested_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("paused_seconds", sa.Double(), server_default=sa.text("0"), nullable=False))
@@ -65,3 +76,4 @@ def downgrade() -> None:
             if_not_exists=True,
         )
         op.drop_index("ix_runs_open_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
+        op.drop_index("ix_runs_cancel_requested_at", "runs", if_exists=True, postgresql_concurrently=True)
