@@ -21,7 +21,8 @@ class Interruption(Enum):
 class ActiveRun:
     """One claimed run; ``interrupted`` is done, with the reason, once it must stop.
 
-    ``pausing`` says that it is to begin nothing more. ``nudged`` is done when something else is to be looked at.
+    ``pausing`` says that it is to begin nothing more, ``signals`` how many of its steps were signalled. ``nudged`` is
+    done when something of that is new.
     """
 
     def __init__(self, run: ClaimedRun) -> None:
@@ -30,6 +31,7 @@ class ActiveRun:
         self.interrupted: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
         self.nudged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pausing = run.pause_requested
+        self.signals = run.signals
 
     def hear(self, marks: Marks) -> None:
         """Take in what somebody asks of the run."""
@@ -37,6 +39,9 @@ class ActiveRun:
             self.interrupt(Interruption.CANCELLED)
         if marks.pause and not self.pausing:
             self.pausing = True
+            self.nudge()
+        if marks.signals > self.signals:
+            self.signals = marks.signals
             self.nudge()
 
     def nudge(self) -> None:

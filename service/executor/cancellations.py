@@ -1,10 +1,10 @@
-"""Makes cancellations and pauses take effect at once.
+"""Makes cancellations, pauses and signals take effect at once.
 
-A run's own mark (``cancel_requested_at``, ``pause_requested_at``), set by the API in the same transaction as the
-message, is what counts: it is read when a run is claimed, at every journal entry and at every heartbeat. The message
-only saves the time until then. So every executor reads the whole topic without a group, from the end and without
-offsets: the one that has the run reacts at once, whichever that is, and a message missed while disconnected costs no
-more than one heartbeat.
+A run's own marks (``cancel_requested_at``, ``pause_requested_at``, ``signals``), set by the API in the same transaction
+as the message, are what counts: they are read when a run is claimed, at every journal entry and at every heartbeat. The
+message only saves the time until then. So every executor reads the whole topic without a group, from the end and
+without offsets: the one that has the run reacts at once, whichever that is, and a message missed while disconnected
+costs no more than one heartbeat.
 """
 
 import asyncio
@@ -85,7 +85,8 @@ class CancellationListener:
                 reason=str(error),
             )
             return
-        if self._active.hear(request.run_id, Marks(cancel=request.kind == CANCEL, pause=request.kind == PAUSE)):
+        asked = Marks(request.kind == CANCEL, request.kind == PAUSE, request.signals)
+        if self._active.hear(request.run_id, asked):
             return
         if request.kind != CANCEL:
             return

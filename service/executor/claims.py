@@ -20,6 +20,8 @@ class Marks:
 
     cancel: bool = False
     pause: bool = False
+    signals: int = 0
+    """How many of its waiting steps have been signalled so far."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ClaimedRun:
     input: Any
     error: Mapping[str, Any] | None
     pause_requested: bool = False
+    signals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,13 @@ def claimed_run(row: Row[Any]) -> ClaimedRun:
         input=row.input,
         error=row.error,
         pause_requested=bool(row.pause_requested),
+        signals=row.signals,
     )
 
 
 def marks_of(row: Row[Any]) -> Marks:
     """What a statement about a run that we hold returned."""
-    return Marks(cancel=bool(row.cancel_requested), pause=bool(row.pause_requested))
+    return Marks(cancel=bool(row.cancel_requested), pause=bool(row.pause_requested), signals=row.signals)
 
 
 def lost(run: ClaimedRun) -> LeaseLostError:

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
-from service.executor.progress import JournalledStep, StepState
+from service.executor.progress import WAITING, JournalledStep, StepState
 from service.executor.values import encode
+from service.executor.waiting import Waiting
 
 
 def encode_steps(steps: Sequence[StepState]) -> str:
@@ -24,6 +25,7 @@ def encode_steps(steps: Sequence[StepState]) -> str:
                 # Ages, not times: the database's clock is the only one that counts.
                 "started_ago": None if state.started is None else now - state.started,
                 "finished_ago": None if state.finished is None else now - state.finished,
+                **({"waits": state.waits.as_json()} if state.waits is not None and state.status == WAITING else {}),
             }
             for state in steps
         ]
@@ -32,4 +34,8 @@ def encode_steps(steps: Sequence[StepState]) -> str:
 
 def journalled_step(row: Row[Any]) -> JournalledStep:
     """A row of the journal."""
-    return JournalledStep(row.step_id, row.status, row.attempt, row.output)
+    waits = None if row.waits is None else Waiting(**row.waits)
+    wake = None
+    if waits is not None and waits.timeout_seconds is not None:
+        wake = time.monotonic() + waits.timeout_seconds - float(row.age or 0)
+    return JournalledStep(row.step_id, row.status, row.attempt, row.output, waits, wake)

@@ -65,10 +65,10 @@ class Heartbeat:
 
 
 class Sweeper:
-    """Claims runs whose lease expired, and queued ones whose message is late or lost; ends what does not stop.
+    """Claims runs whose lease expired, ones that waited for a time, and queued ones whose message is late or lost.
 
-    The second makes runs go on even when Kafka is away for long or a message could not be read. It is slower than the
-    messages, and takes only places that are free.
+    It also ends what does not stop. The last of the claims makes runs go on even when Kafka is away for long or a
+    message could not be read. It is slower than the messages, and takes only places that are free.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class Sweeper:
             try:
                 await self._force_cancellations()
                 await self._claim_expired()
+                await self._claim_woken()
                 if now >= next_queued:
                     next_queued = now + self._queued_grace / 3
                     await self._claim_forgotten()
@@ -124,6 +125,11 @@ class Sweeper:
         for run in claimed:
             metrics.RECLAIMED.labels("lease-expired").inc()
             log.warning("Run taken over: its lease had expired", run_id=str(run.id), correlation_id=run.correlation_id)
+
+    async def _claim_woken(self) -> None:
+        async with self._active.claiming:
+            if self._active.free:
+                self._active.start(await self._repository.claim_woken(self._active.free))
 
     async def _claim_forgotten(self) -> None:
         async with self._active.claiming:

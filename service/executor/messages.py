@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-CANCEL, PAUSE = "cancel", "pause"
+CANCEL, PAUSE, SIGNAL = "cancel", "pause", "signal"
 """What a control message asks for."""
 
 
@@ -33,6 +33,7 @@ class ControlRequest(_Message):
     """
 
     kind: str = Field(default=CANCEL, max_length=50)
+    signals: int = Field(default=0, ge=0, description="How many of its steps have been signalled so far")
 
 
 MessageT = TypeVar("MessageT", bound=_Message)

@@ -24,6 +24,7 @@ from service.executor.journal import encode_steps, journalled_step
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
 from service.executor.values import encode, problem
+from service.executor.waiting import Signal
 from service.platform.coalescer import Coalescer
 from service.platform.database import autocommit
 
@@ -88,6 +89,10 @@ class RunRepository:
             statements.CLAIM_FORGOTTEN, limit=limit, older_than=older_than_seconds, **self._lease()
         )
         return [claimed_run(row) for row in rows]
+
+    async def claim_woken(self, limit: int) -> list[ClaimedRun]:
+        """Claim waiting runs that have something to do because of the time."""
+        return [claimed_run(row) for row in await self._execute(statements.CLAIM_WOKEN, limit=limit, **self._lease())]
 
     async def definition(self, run: ClaimedRun) -> Definition:
         """What the run's version says; a version never changes, so it is read and understood once.
@@ -186,13 +191,29 @@ class RunRepository:
         await self._journals.stop()
         await self._endings.stop()
 
-    async def pause(self, run: ClaimedRun, steps: Sequence[StepState]) -> bool:
-        """Journal the steps and let go of the run until it is resumed; not counted as an attempt.
+    async def park(
+        self, run: ClaimedRun, status: str, steps: Sequence[StepState], *, signals: int = 0, wake: float | None = None
+    ) -> bool:
+        """Journal the steps and let go of the run, which goes on at a later event; not counted as an attempt.
 
-        False, having written nothing, where it is not ours any more, or nobody asks for a pause any more.
+        ``paused`` until it is resumed, ``waiting`` until one more of its steps is signalled or after ``wake`` seconds.
+        False, having written nothing, where it is not ours any more, or something else is asked of it meanwhile.
         """
-        rows = await self._execute(statements.PAUSE, run_id=run.id, token=run.token, steps=encode_steps(steps))
+        rows = await self._execute(
+            statements.PARK,
+            run_id=run.id,
+            token=run.token,
+            steps=encode_steps(steps),
+            status=status,
+            signals=signals,
+            wake=wake,
+        )
         return bool(rows)
+
+    async def read_signals(self, run: ClaimedRun) -> dict[str, Signal]:
+        """How the steps that were signalled so far end, by their names in the journal."""
+        rows = await self._execute(statements.READ_SIGNALS, run_id=run.id)
+        return {row.step_id: Signal(row.output, row.error) for row in rows}
 
     async def release(self, run: ClaimedRun) -> None:
         """Give the run back unfinished, for any executor to go on with at once; not counted as an attempt."""

@@ -13,16 +13,21 @@ from service.executor.definition import Definition, UnusableDefinitionError
 from service.executor.expressions import FieldError
 from service.executor.json_schema import value_problems
 from service.executor.kinds.base import Agent
-from service.executor.progress import CANCELLED, COMPLETED, FAILED, JournalledStep, Progress, StepState
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, WAITING, JournalledStep, Progress, StepState
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.executor.values import problem
+from service.executor.waiting import Signal
 from service.executor.work import Work
 from service.platform.logging import bound_contextvars, get_logger
 from service.platform.worker_loop import Backoff
 
 MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
+
+PAUSED = "paused"
+_LEAST_PARKED_SECONDS = 1.0
+"""A run that goes on sooner is not worth to be let go of."""
 
 _TOLD_PROBLEMS = 5
 
@@ -59,6 +64,7 @@ class _Execution:
         self._active = active
         self._run = active.run
         self._known: list[JournalledStep] = []
+        self._signals: dict[str, Signal] = {}
         self._claimed = time.monotonic()
 
     async def run_to_end(self) -> None:
@@ -85,7 +91,7 @@ class _Execution:
         await (self._drive(progress) if run.error is None else self._follow_up(progress, run.error))
 
     async def _drive(self, progress: Progress) -> None:
-        work = Work(self._run, self._agents, progress)
+        work = Work(self._run, self._agents, progress, self._signals)
         try:
             end = await self._until_end(progress, work)
         finally:
@@ -100,6 +106,8 @@ class _Execution:
             if self._seconds_left(progress.definition) == 0 and not (progress.failed or progress.ended):
                 return partial(self._fail, progress, _overdue(progress.definition))
             self._active.heed()
+            if self._active.signals > len(self._signals):
+                await self._read_signals()
             if self._active.pausing:
                 work.rest()
             else:
@@ -109,7 +117,12 @@ class _Execution:
             if progress.ended:
                 return partial(self._complete, progress)
             if self._active.pausing and not work.tasks:
-                return partial(self._pause, progress)
+                return partial(self._park, progress, PAUSED, None)
+            # What waits is not ended in a pause, even if its time is over.
+            wake = None if self._active.pausing else work.seconds_to_wake
+            wake = _first(wake, self._seconds_left(progress.definition))
+            if work.waits and (wake is None or wake > _LEAST_PARKED_SECONDS):
+                return partial(self._park, progress, WAITING, wake)
             if progress.changes():
                 # Nobody waits for anything before what is new here is seen.
                 self._active.hear(await self._journal(progress))
@@ -118,7 +131,7 @@ class _Execution:
             work.launch()
             done, _ = await asyncio.wait(
                 {*work.tasks, self._active.interrupted, self._active.nudged},
-                timeout=self._seconds_left(progress.definition),
+                timeout=wake,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             work.take(done)
@@ -138,17 +151,22 @@ class _Execution:
         await self._kept_trying(lambda: self._repository.release(self._run))
         log.info("Run given back", reason=why)
 
-    async def _pause(self, progress: Progress) -> None:
+    async def _read_signals(self) -> None:
+        self._signals.update(await self._kept_trying(lambda: self._repository.read_signals(self._run)))
+        self._active.signals = len(self._signals)
+
+    async def _park(self, progress: Progress, status: str, wake: float | None) -> None:
         progress.rest()
-        steps = progress.changes()
-        if await self._kept_trying(lambda: self._repository.pause(self._run, steps)):
-            log.info("Run paused")
+        steps, known = progress.changes(), len(self._signals)
+        if await self._kept_trying(lambda: self._repository.park(self._run, status, steps, signals=known, wake=wake)):
+            log.info(f"Run {status}")
             return
+        # Meanwhile somebody cancelled it, or it has something to do again.
         marks = await self._journal(progress)
         if marks.cancel:
             await self._stop(progress, Interruption.CANCELLED)
         else:
-            await self._give_back("somebody wants it to go on")
+            await self._give_back("something else was asked of it meanwhile")
 
     def _seconds_left(self, definition: Definition) -> float | None:
         """Until the run's timeout: the database said how old the run was at our claim, we count on from there."""
@@ -220,6 +238,11 @@ class _Execution:
             if self._active.interrupted.done() and self._active.interrupted.result() is Interruption.LOST:
                 raise LeaseLostError
             await asyncio.sleep(backoff.failed())
+
+
+def _first(*seconds: float | None) -> float | None:
+    known = [each for each in seconds if each is not None]
+    return min(known) if known else None
 
 
 def _failure_of(state: StepState) -> dict[str, Any]:

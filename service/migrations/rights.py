@@ -25,10 +25,11 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "runs": (
             "SELECT",
             "INSERT",
-            "UPDATE (cancel_requested_at, pause_requested_at, status, paused_at, paused_seconds, queued_at)",
+            "UPDATE (cancel_requested_at, pause_requested_at, status, paused_at, paused_seconds, queued_at, signals)",
         ),
         # A retry begins with copies of what its origin has done.
         "run_steps": ("SELECT", "INSERT (run_id, step_id, status, attempt, output, started_at, finished_at)"),
+        "signals": APPEND,
         "idempotency_keys": APPEND,
         "schedules": WRITE,
         "outbox": ("INSERT", "SELECT (id)"),
@@ -52,6 +53,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "workflow_versions": READ,
         "runs": ("SELECT", "UPDATE"),
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
+        "signals": READ,
         "inbox": ("SELECT", "INSERT", "DELETE"),
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),

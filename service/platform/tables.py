@@ -27,8 +27,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 RUN_STATUSES = ("queued", "running", "paused", "waiting", "completed", "failed", "cancelled")
 FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
-STEP_STATUSES = ("pending", "running", "completed", "failed", "skipped", "cancelled")
-AGENT_KINDS = ("http", "transform", "delay", "noop")
+STEP_STATUSES = ("pending", "running", "waiting", "completed", "failed", "skipped", "cancelled")
+AGENT_KINDS = ("http", "transform", "delay", "noop", "approval")
 ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
@@ -160,6 +160,10 @@ runs = Table(
     _time("queued_at"),
     # The run that this one does again. Not a foreign key: a run outlives its origin.
     Column("origin_run_id", Uuid, nullable=True),
+    # How many signals there are for it; whoever lets go of it says how many it knows.
+    Column("signals", Integer, nullable=False, server_default=text("0")),
+    # When a waiting run goes on by itself.
+    _time("wake_at"),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(
         ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]
@@ -173,6 +177,7 @@ runs = Table(
         "lease_expires_at",
         postgresql_where=text("status IN ('queued', 'running')"),
     ),
+    Index("ix_runs_wake_at", "wake_at", postgresql_where=text("status = 'waiting' AND wake_at IS NOT NULL")),
     # What was asked to stop and has not.
     Index(
         "ix_runs_cancel_requested_at",
@@ -207,8 +212,23 @@ run_steps = Table(
     _time("started_at"),
     _time("finished_at"),
     Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    # What a waiting step waits for.
+    Column("waits", JSONB, nullable=True),
     PrimaryKeyConstraint("run_id", "step_id"),
     _one_of("status", STEP_STATUSES),
+)
+
+# How a waiting step ends: one signal for each, which is written once and then never changes.
+signals = Table(
+    "signals",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("step_id", Text, nullable=False),
+    Column("output", JSONB, nullable=True),
+    Column("error", JSONB, nullable=True),
+    Column("given_by", Text, nullable=False),
+    _created("given_at"),
+    PrimaryKeyConstraint("run_id", "step_id"),
 )
 
 schedules = Table(

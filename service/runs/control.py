@@ -1,8 +1,9 @@
-"""Pause runs and let them go on."""
+"""Pause runs, let them go on, and decide what their steps wait for."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Path, Request
 
 from service.audit.change import change
 from service.audit.record import Actor, record
@@ -16,7 +17,8 @@ from service.platform.middleware.correlation import correlation_id
 from service.platform.problems import documented
 from service.runs import pause
 from service.runs.messages import Sender
-from service.runs.schemas import PauseAnswer
+from service.runs.schemas import PauseAnswer, SignalAnswer, SignalRequest
+from service.runs.signal import Decision, give_signal
 from service.state import State
 
 router = GuardedRouter(tags=["runs"])
@@ -55,6 +57,40 @@ async def resume_run(run_id: UUID, request: Request, caller: Caller, state: Stat
             detail = change(pause.SHOWN, before, after)
             await record(connection, Actor.of(request, caller), "run.resume", "run", run_id, detail)
     return _answered(state, before, after, "Run resumed")
+
+
+@router.post(
+    "/runs/{run_id}/steps/{step_id}/signal",
+    status_code=202,
+    dependencies=[requires(Role.OPERATOR, Scope.RUNS_SIGNAL, audit="run.signal")],
+    responses=documented(404, 409),
+)
+async def signal_step(
+    run_id: UUID,
+    step_id: Annotated[str, Path(max_length=80, description="Of a step with `for_each`: with the place, `ask[0]`")],
+    body: SignalRequest,
+    request: Request,
+    caller: Caller,
+    state: State,
+) -> SignalAnswer:
+    """Decide what a step waits for. The first decision counts, for good: another is refused with 409."""
+    decided = Decision(body.outcome == "approve", caller.subject, body.comment, body.data)
+    async with transaction(state.engine) as connection:
+        run = await give_signal(
+            connection,
+            run_id,
+            step_id,
+            decided,
+            execution_topic=state.settings.kafka_execution_topic,
+            cancellation_topic=state.settings.kafka_cancellation_topic,
+            sender=Sender(caller.subject, correlation_id() or ""),
+        )
+        detail = {"step_id": step_id, **body.model_dump()}
+        await record(connection, Actor.of(request, caller), "run.signal", "run", run_id, detail)
+    bind_contextvars(workflow_id=str(run.workflow_id))
+    state.wakeup.wake()
+    log.info("Step signalled", run_id=str(run_id), step_id=step_id, outcome=body.outcome)
+    return SignalAnswer(run_id=run_id, step_id=step_id, outcome=body.outcome, status=run.status)
 
 
 def _answered(state: State, before: AnyRow, after: AnyRow | None, message: str) -> PauseAnswer:

@@ -37,7 +37,7 @@ async def request_pause(
     Returns its row as it was and as it is, None for the second where the pause was asked for already.
     Raises the problem to answer with.
     """
-    before = await _locked(connection, run_id)
+    before = await locked(connection, run_id)
     if before.pause_requested_at is not None:
         return before, None
     unheld = runs.c.status.in_(_UNHELD)
@@ -65,7 +65,7 @@ async def resume(
     Returns its row as it was and as it is, None for the second where no pause was asked for.
     Raises the problem to answer with.
     """
-    before = await _locked(connection, run_id)
+    before = await locked(connection, run_id)
     if before.pause_requested_at is None:
         return before, None
     values: dict[str, Any] = {"pause_requested_at": null(), "paused_at": null()}
@@ -84,7 +84,7 @@ async def resume(
     return before, after
 
 
-async def _locked(connection: AsyncConnection, run_id: UUID) -> AnyRow:
+async def locked(connection: AsyncConnection, run_id: UUID) -> AnyRow:
     """The run, which nobody else can change before this transaction ends. Raises the problem where it has ended."""
     query = select(*_COLUMNS).where(runs.c.id == run_id).with_for_update()
     row = (await connection.execute(query)).one_or_none()

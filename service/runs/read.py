@@ -38,6 +38,7 @@ _STEP = func.jsonb_build_object(
     "error", run_steps.c.error,
     "started_at", run_steps.c.started_at,
     "finished_at", run_steps.c.finished_at,
+    "waits", run_steps.c.waits,
 )  # fmt: skip
 _FIND = (
     select(

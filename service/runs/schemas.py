@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 RunStatus = Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"]
-StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
+StepStatus = Literal["pending", "running", "waiting", "completed", "failed", "skipped", "cancelled"]
 
 
 class ExecuteRequest(BaseModel):
@@ -82,6 +82,27 @@ class PauseAnswer(BaseModel):
     pause_requested_at: datetime | None
 
 
+class SignalRequest(BaseModel):
+    """What was decided."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"outcome": "approve", "comment": "Looks right."}]}
+    )
+
+    outcome: Literal["approve", "reject"] = Field(description="`reject` fails the step with the code `rejected`")
+    comment: str | None = Field(None, max_length=2000)
+    data: Any = Field(None, description="Part of the step's output, for the steps after it")
+
+
+class SignalAnswer(BaseModel):
+    """How a run stands after one of its steps was decided about."""
+
+    run_id: UUID
+    step_id: str
+    outcome: Literal["approve", "reject"]
+    status: RunStatus = Field(description="`queued` where the run waited; a paused one goes on when it is resumed")
+
+
 class RunSummary(BaseModel):
     """A run in a list."""
 
@@ -125,6 +146,7 @@ class StepAnswer(BaseModel):
     error: dict[str, Any] | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    waits: dict[str, Any] | None = Field(None, description="What a waiting step waits for, with its prompt")
 
 
 class RunAnswer(RunSummary):

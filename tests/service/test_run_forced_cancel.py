@@ -83,7 +83,7 @@ async def test_the_holder_of_a_run_that_was_ended_can_write_nothing_more(
     with pytest.raises(LeaseLostError):
         await repository(engine).finish(held_run, "completed", [], output={"a": 1})
     assert await repository(engine).renew([held_run]) == {}
-    assert not await repository(engine).pause(held_run, [])
+    assert not await repository(engine).park(held_run, "paused", [])
     assert await read_run(engine, held_run.id) == before
     assert before.lease_token > held_run.token
 

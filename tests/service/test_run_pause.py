@@ -196,7 +196,7 @@ async def test_paused_time_is_not_part_of_the_runs_age(api: httpx.AsyncClient, e
     await repository(engine).claim_received([request(message(run_id))])
     await ask(api, run_id, "pause")
     claimed = await _claimed_again(engine, run_id)
-    assert await repository(engine).pause(claimed, [])
+    assert await repository(engine).park(claimed, "paused", [])
     await change(engine, run_id, started_at=ago(1000), paused_at=ago(900))
     await ask(api, run_id, "resume")
     [again] = await repository(engine).claim_forgotten(10, older_than_seconds=-1)
@@ -227,12 +227,12 @@ async def test_a_pause_is_seen_by_the_journal_and_the_heartbeat_and_fences_nothi
 ) -> None:
     run_id = await add_run(engine, await add_workflow(engine, step("a")))
     [claimed] = await repository(engine).claim_received([request(message(run_id))])
-    assert not await repository(engine).pause(claimed, []), "nobody asked for it"
+    assert not await repository(engine).park(claimed, "paused", []), "nobody asked for it"
     assert (await ask(api, run_id, "pause"))["status"] == "running"
     assert await repository(engine).journal(claimed, []) == Marks(pause=True)
     assert await repository(engine).renew([claimed]) == {run_id: Marks(pause=True)}
-    assert await repository(engine).pause(claimed, [])
-    assert await repository(engine).pause(claimed, []), "the answer of the first may have been lost"
+    assert await repository(engine).park(claimed, "paused", [])
+    assert await repository(engine).park(claimed, "paused", []), "the answer of the first may have been lost"
     row = await read_run(engine, run_id)
     assert (row.status, row.lease_owner, row.lease_expires_at, row.attempt) == ("paused", None, None, 0)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision: str = "0006"
 down_revision: str | None = "0005"
@@ -12,6 +13,10 @@ depends_on: str | Sequence[str] | None = None
 
 BEFORE = "status IN ('queued', 'running', 'completed', 'failed', 'cancelled')"
 RUN_STATUS = "status IN ('queued', 'running', 'paused', 'waiting', 'completed', 'failed', 'cancelled')"
+STEP_BEFORE = "status IN ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')"
+STEP_STATUS = "status IN ('pending', 'running', 'waiting', 'completed', 'failed', 'skipped', 'cancelled')"
+KIND = "kind IN ('http', 'transform', 'delay', 'noop', 'approval')"
+KIND_BEFORE = "kind IN ('http', 'transform', 'delay', 'noop')"
 OF_SCHEDULES = "AND requested_by LIKE 'schedule:%'"
 
 
@@ -19,6 +24,8 @@ def upgrade() -> None:
     # First, and after what an interrupted attempt left: what follows is one transaction, this is not.
     with op.get_context().autocommit_block():
         _widen("runs", "status", RUN_STATUS)
+        _widen("run_steps", "status", STEP_STATUS)
+        _widen("agents", "kind", KIND)
         # The new statuses are in the index that schedules ask for their unfinished runs.
         op.drop_index("ix_runs_open_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
         op.create_index(
@@ -41,11 +48,34 @@ def upgrade() -> None:
             ),
             postgresql_concurrently=True,
         )
+        op.add_column("runs", sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True), if_not_exists=True)
+        op.drop_index("ix_runs_wake_at", "runs", if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "ix_runs_wake_at",
+            "runs",
+            ["wake_at"],
+            unique=False,
+            postgresql_where=sa.text("status = 'waiting' AND wake_at IS NOT NULL"),
+            postgresql_concurrently=True,
+        )
     op.add_column("runs", sa.Column("pause_requested_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("paused_seconds", sa.Double(), server_default=sa.text("0"), nullable=False))
     op.add_column("runs", sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runs", sa.Column("origin_run_id", sa.Uuid(), nullable=True))
+    op.add_column("runs", sa.Column("signals", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("run_steps", sa.Column("waits", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.create_table(
+        "signals",
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("step_id", sa.Text(), nullable=False),
+        sa.Column("output", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("given_by", sa.Text(), nullable=False),
+        sa.Column("given_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_signals_run_id_runs"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run_id", "step_id", name=op.f("pk_signals")),
+    )
 
 
 def _widen(table: str, column: str, condition: str) -> None:
@@ -63,7 +93,23 @@ def downgrade() -> None:
     op.execute("UPDATE runs SET status = 'queued' WHERE status IN ('paused', 'waiting')")
     op.drop_constraint(op.f("ck_runs_status"), "runs", type_="check")
     op.create_check_constraint(op.f("ck_runs_status"), "runs", BEFORE)
-    for column in ("origin_run_id", "queued_at", "paused_seconds", "paused_at", "pause_requested_at"):
+    op.execute("UPDATE run_steps SET status = 'running' WHERE status = 'waiting'")
+    op.drop_constraint(op.f("ck_run_steps_status"), "run_steps", type_="check")
+    op.create_check_constraint(op.f("ck_run_steps_status"), "run_steps", STEP_BEFORE)
+    # Agents of the new kind stay: the version before tells of each that it does not know it.
+    op.drop_constraint(op.f("ck_agents_kind"), "agents", type_="check")
+    op.execute(f"ALTER TABLE agents ADD CONSTRAINT ck_agents_kind CHECK ({KIND_BEFORE}) NOT VALID")
+    op.drop_table("signals")
+    op.drop_column("run_steps", "waits")
+    for column in (
+        "wake_at",
+        "signals",
+        "origin_run_id",
+        "queued_at",
+        "paused_seconds",
+        "paused_at",
+        "pause_requested_at",
+    ):
         op.drop_column("runs", column)
     with op.get_context().autocommit_block():
         op.create_index(
