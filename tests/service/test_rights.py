@@ -147,7 +147,15 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         await relay.close()
     executor = await connect(logins.executor, application="test")
     try:
-        for statement in (statements.CLAIM_EXPIRED, statements.CLAIM_FORGOTTEN, statements.FORGET_MESSAGES):
+        for statement in (
+            statements.CLAIM_EXPIRED,
+            statements.CLAIM_FORGOTTEN,
+            statements.CLAIM_WOKEN,
+            statements.FORCE_CANCELLATIONS,
+            statements.PARK,
+            statements.READ_SIGNALS,
+            statements.FORGET_MESSAGES,
+        ):
             # What is not allowed is refused when the statement is planned.
             names = statement.compile().params
             sql = str(statement)

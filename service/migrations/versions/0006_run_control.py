@@ -23,9 +23,24 @@ OF_SCHEDULES = "AND requested_by LIKE 'schedule:%'"
 def upgrade() -> None:
     # First, and after what an interrupted attempt left: what follows is one transaction, this is not.
     with op.get_context().autocommit_block():
-        _widen("runs", "status", RUN_STATUS)
-        _widen("run_steps", "status", STEP_STATUS)
-        _widen("agents", "kind", KIND)
+        # Constraints are replaced by wider ones without holding the tables while their rows are read.
+        op.execute("ALTER TABLE runs DROP CONSTRAINT IF EXISTS ck_runs_status_wider")
+        op.create_check_constraint(op.f("ck_runs_status_wider"), "runs", RUN_STATUS, postgresql_not_valid=True)
+        op.execute("ALTER TABLE runs VALIDATE CONSTRAINT ck_runs_status_wider")
+        op.execute("ALTER TABLE runs DROP CONSTRAINT IF EXISTS ck_runs_status")
+        op.execute("ALTER TABLE runs RENAME CONSTRAINT ck_runs_status_wider TO ck_runs_status")
+        op.execute("ALTER TABLE run_steps DROP CONSTRAINT IF EXISTS ck_run_steps_status_wider")
+        op.create_check_constraint(
+            op.f("ck_run_steps_status_wider"), "run_steps", STEP_STATUS, postgresql_not_valid=True
+        )
+        op.execute("ALTER TABLE run_steps VALIDATE CONSTRAINT ck_run_steps_status_wider")
+        op.execute("ALTER TABLE run_steps DROP CONSTRAINT IF EXISTS ck_run_steps_status")
+        op.execute("ALTER TABLE run_steps RENAME CONSTRAINT ck_run_steps_status_wider TO ck_run_steps_status")
+        op.execute("ALTER TABLE agents DROP CONSTRAINT IF EXISTS ck_agents_kind_wider")
+        op.create_check_constraint(op.f("ck_agents_kind_wider"), "agents", KIND, postgresql_not_valid=True)
+        op.execute("ALTER TABLE agents VALIDATE CONSTRAINT ck_agents_kind_wider")
+        op.execute("ALTER TABLE agents DROP CONSTRAINT IF EXISTS ck_agents_kind")
+        op.execute("ALTER TABLE agents RENAME CONSTRAINT ck_agents_kind_wider TO ck_agents_kind")
         # The new statuses are in the index that schedules ask for their unfinished runs.
         op.drop_index("ix_runs_open_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
         op.create_index(
@@ -78,16 +93,6 @@ def upgrade() -> None:
     )
 
 
-def _widen(table: str, column: str, condition: str) -> None:
-    """Replace a column's constraint without holding the table while its rows are read."""
-    name, wider = f"ck_{table}_{column}", f"ck_{table}_{column}_wider"
-    op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {wider}")
-    op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {wider} CHECK ({condition}) NOT VALID")
-    op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {wider}")
-    op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
-    op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {wider} TO {name}")
-
-
 def downgrade() -> None:
     # A version that knows no pause goes on with what is paused; executors find queued runs without a message.
     op.execute("UPDATE runs SET status = 'queued' WHERE status IN ('paused', 'waiting')")
@@ -98,7 +103,7 @@ def downgrade() -> None:
     op.create_check_constraint(op.f("ck_run_steps_status"), "run_steps", STEP_BEFORE)
     # Agents of the new kind stay: the version before tells of each that it does not know it.
     op.drop_constraint(op.f("ck_agents_kind"), "agents", type_="check")
-    op.execute(f"ALTER TABLE agents ADD CONSTRAINT ck_agents_kind CHECK ({KIND_BEFORE}) NOT VALID")
+    op.create_check_constraint(op.f("ck_agents_kind"), "agents", KIND_BEFORE, postgresql_not_valid=True)
     op.drop_table("signals")
     op.drop_column("run_steps", "waits")
     for column in (
