@@ -160,7 +160,10 @@ async def test_a_decision_that_comes_while_the_run_is_being_let_go_of_is_not_los
     assert not await repository(engine).park(claimed, "waiting", [], signals=0), "it knows of no decision"
     assert await repository(engine).journal(claimed, []) == Marks(signals=1)
     assert await repository(engine).renew([claimed]) == {waiting_run: Marks(signals=1)}
-    assert (await execute(engine, claimed)).status == "completed"
+    row = await execute(engine, claimed)
+    assert (row.status, row.lease_owner) == ("running", None), "given back, for whoever claims it to read the decision"
+    [again] = await repository(engine).claim_expired(10)
+    assert (await execute(engine, again)).status == "completed"
 
 
 async def test_a_paused_run_goes_on_with_a_decision_only_when_it_is_resumed(
