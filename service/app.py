@@ -30,7 +30,8 @@ from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
 from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
-from service.runs import execute
+from service.runs import again_routes as again
+from service.runs import control, execute
 from service.runs import routes as runs
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
@@ -120,7 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     _add_layers(app, settings)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, workflows, agents, schedules, auth, audit):
+    for part in (execute, runs, control, again, workflows, agents, schedules, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     app.include_router(health.router)
     app.include_router(docs.router)

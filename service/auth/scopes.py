@@ -19,6 +19,8 @@ class Scope(StrEnum):
     RUNS_READ = "runs:read"
     RUNS_EXECUTE = "runs:execute"
     RUNS_CANCEL = "runs:cancel"
+    RUNS_PAUSE = "runs:pause"
+    RUNS_SIGNAL = "runs:signal"
     SCHEDULES_READ = "schedules:read"
     SCHEDULES_WRITE = "schedules:write"
     AUDIT_READ = "audit:read"
@@ -44,6 +46,8 @@ SCOPES: Mapping[Scope, Grant] = {
     Scope.RUNS_READ: Grant(Role.VIEWER, "list and read runs"),
     Scope.RUNS_EXECUTE: Grant(Role.OPERATOR, "execute workflows"),
     Scope.RUNS_CANCEL: Grant(Role.OPERATOR, "cancel runs"),
+    Scope.RUNS_PAUSE: Grant(Role.OPERATOR, "pause and resume runs"),
+    Scope.RUNS_SIGNAL: Grant(Role.OPERATOR, "decide what steps of runs wait for"),
     Scope.SCHEDULES_READ: Grant(Role.VIEWER, "list, read and preview schedules"),
     Scope.SCHEDULES_WRITE: Grant(Role.OPERATOR, "create, change, pause, resume and delete schedules"),
     Scope.AUDIT_READ: Grant(Role.ADMIN, "read the audit log"),

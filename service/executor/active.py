@@ -7,7 +7,7 @@ from enum import Enum
 from uuid import UUID
 
 from service.executor import metrics
-from service.executor.repository import ClaimedRun
+from service.executor.claims import ClaimedRun, Marks
 
 
 class Interruption(Enum):
@@ -19,12 +19,40 @@ class Interruption(Enum):
 
 
 class ActiveRun:
-    """One claimed run; ``interrupted`` is done, with the reason, once it must stop."""
+    """One claimed run; ``interrupted`` is done, with the reason, once it must stop.
+
+    ``pausing`` says that it is to begin nothing more, ``signals`` how many of its steps were signalled. ``nudged`` is
+    done when something of that is new.
+    """
 
     def __init__(self, run: ClaimedRun) -> None:
         self.run = run
         self.renewed = time.monotonic()
         self.interrupted: asyncio.Future[Interruption] = asyncio.get_running_loop().create_future()
+        self.nudged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pausing = run.pause_requested
+        self.signals = run.signals
+
+    def hear(self, marks: Marks) -> None:
+        """Take in what somebody asks of the run."""
+        if marks.cancel:
+            self.interrupt(Interruption.CANCELLED)
+        if marks.pause and not self.pausing:
+            self.pausing = True
+            self.nudge()
+        if marks.signals > self.signals:
+            self.signals = marks.signals
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Have the run looked at."""
+        if not self.nudged.done():
+            self.nudged.set_result(None)
+
+    def heed(self) -> None:
+        """It is being looked at now; whatever comes from here on is another nudge."""
+        if self.nudged.done():
+            self.nudged = asyncio.get_running_loop().create_future()
 
     def interrupt(self, reason: Interruption) -> None:
         """Ask the run to stop; the first reason counts."""
@@ -66,11 +94,11 @@ class ActiveRuns:
         """The runs as they are now."""
         return list(self._runs.values())
 
-    def interrupt(self, run_id: UUID, reason: Interruption) -> bool:
-        """Ask one run to stop; False when it is not ours."""
+    def hear(self, run_id: UUID, marks: Marks) -> bool:
+        """Pass on what somebody asks of one run; False when it is not ours."""
         active = self._runs.get(run_id)
         if active is not None:
-            active.interrupt(reason)
+            active.hear(marks)
         return active is not None
 
     async def wait_for_place(self, seconds: float) -> None:

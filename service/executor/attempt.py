@@ -11,6 +11,7 @@ from service.executor.kinds.base import Agent, StepContext, StepFailedError
 from service.executor.kinds.registry import parse_settings
 from service.executor.progress import StepState
 from service.executor.values import check_output
+from service.executor.waiting import Waiting
 from service.platform.logging import get_logger
 
 log = get_logger(__name__)
@@ -45,22 +46,25 @@ def prepare(state: StepState, agents: Mapping[str, Agent[Any]], scope: Mapping[s
     return PreparedStep(state, agents[state.step.kind], settings, step_input)
 
 
-async def attempt(prepared: PreparedStep, context: StepContext, *, after: float = 0.0) -> Succeeded | StepFailedError:
+Outcome = Succeeded | Waiting | StepFailedError
+
+
+async def attempt(prepared: PreparedStep, context: StepContext, *, after: float = 0.0) -> Outcome:
     """Wait ``after`` seconds, then call the agent within the step's timeout. Only cancellation is raised."""
     if after:
         await asyncio.sleep(after)
     outcome = await _call(prepared, context)
-    label = "succeeded" if isinstance(outcome, Succeeded) else outcome.code
+    label = outcome.code if isinstance(outcome, StepFailedError) else type(outcome).__name__.lower()
     metrics.STEP_ATTEMPTS.labels(prepared.state.step.kind, label).inc()
     return outcome
 
 
-async def _call(prepared: PreparedStep, context: StepContext) -> Succeeded | StepFailedError:
+async def _call(prepared: PreparedStep, context: StepContext) -> Outcome:
     step = prepared.state.step
     try:
         async with asyncio.timeout(step.timeout_seconds):
             output = await prepared.agent.run(prepared.settings, prepared.input, context)
-        check_output(output)
+        check_output(output.as_json() if isinstance(output, Waiting) else output)
     except StepFailedError as failure:
         return failure
     except TimeoutError:
@@ -70,4 +74,4 @@ async def _call(prepared: PreparedStep, context: StepContext) -> Succeeded | Ste
         # The run's reader learns that it broke; what broke is for the log.
         log.exception("An agent broke down", step_id=step.id, kind=step.kind)
         return StepFailedError("agent", f"the {step.kind} agent broke down ({type(error).__name__})", retryable=False)
-    return Succeeded(output)
+    return output if isinstance(output, Waiting) else Succeeded(output)

@@ -1,9 +1,10 @@
-"""Makes cancellations take effect at once.
+"""Makes cancellations, pauses and signals take effect at once.
 
-A run's own mark (``cancel_requested_at``), set by the API in the same transaction as the message, is what counts: it is
-read when a run is claimed, at every journal entry and at every heartbeat. The message only saves the time until then.
-So every executor reads the whole topic without a group, from the end and without offsets: the one that has the run
-reacts at once, whichever that is, and a message missed while disconnected costs no more than one heartbeat.
+A run's own marks (``cancel_requested_at``, ``pause_requested_at``, ``signals``), set by the API in the same transaction
+as the message, are what counts: they are read when a run is claimed, at every journal entry and at every heartbeat. The
+message only saves the time until then. So every executor reads the whole topic without a group, from the end and
+without offsets: the one that has the run reacts at once, whichever that is, and a message missed while disconnected
+costs no more than one heartbeat.
 """
 
 import asyncio
@@ -12,8 +13,9 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from service.executor import metrics
-from service.executor.active import ActiveRuns, Interruption
-from service.executor.messages import CancellationRequest, UndecodableMessageError, decode
+from service.executor.active import ActiveRuns
+from service.executor.claims import Marks
+from service.executor.messages import CANCEL, PAUSE, ControlRequest, UndecodableMessageError, decode
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.platform.kafka import START_SECONDS, create_consumer, stop_consumer
@@ -28,7 +30,7 @@ log = get_logger(__name__)
 
 
 class CancellationListener:
-    """Interrupts our runs that somebody cancelled, and ends cancelled ones that nobody has claimed yet."""
+    """Tells our runs what somebody asks of them, and ends cancelled ones that no executor holds."""
 
     def __init__(self, settings: Settings, repository: RunRepository, active: ActiveRuns, *, pulse: Pulse) -> None:
         self._settings = settings
@@ -72,7 +74,7 @@ class CancellationListener:
 
     async def _handle(self, record: Any) -> None:
         try:
-            request = decode(CancellationRequest, record.value)
+            request = decode(ControlRequest, record.value)
         except UndecodableMessageError as error:
             metrics.UNDECODABLE.labels(self._topic).inc()
             log.warning(
@@ -83,11 +85,18 @@ class CancellationListener:
                 reason=str(error),
             )
             return
-        if self._active.interrupt(request.run_id, Interruption.CANCELLED):
+        asked = Marks(request.kind == CANCEL, request.kind == PAUSE, request.signals)
+        if self._active.hear(request.run_id, asked):
+            return
+        if request.kind != CANCEL:
             return
         try:
             if await self._repository.cancel_queued(request.run_id):
-                log.info("Queued run cancelled", run_id=str(request.run_id), correlation_id=request.correlation_id)
+                log.info(
+                    "Run cancelled that no executor held",
+                    run_id=str(request.run_id),
+                    correlation_id=request.correlation_id,
+                )
         except Exception as error:
             if not is_transient(error):
                 raise

@@ -5,7 +5,7 @@ from typing import Any
 
 from service.executor.expressions import search
 from service.executor.kinds.base import StepFailedError
-from service.executor.progress import COMPLETED, PENDING, RUNNING, ItemState, JournalledStep, StepState
+from service.executor.progress import COMPLETED, PENDING, RUNNING, WAITING, ItemState, JournalledStep, StepState
 from service.executor.values import check_output
 
 MAX_ITEMS = 1000
@@ -39,7 +39,7 @@ def startable(state: StepState) -> list[ItemState]:
     """The items that may start now, in their order."""
     if state.step.for_each is None or state.status != RUNNING:
         return []
-    free = state.step.for_each.max_parallel - sum(item.status == RUNNING for item in state.items)
+    free = state.step.for_each.max_parallel - sum(item.status in (RUNNING, WAITING) for item in state.items)
     return [item for item in state.items if item.status == PENDING][: max(0, free)]
 
 

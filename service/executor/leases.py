@@ -5,12 +5,14 @@ import time
 
 from service.executor import metrics
 from service.executor.active import ActiveRuns, Interruption
+from service.executor.metrics import count_ended
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.platform.logging import get_logger
 from service.platform.worker_loop import Pulse, pause
 
 SWEEP_SECONDS = 1.0
+_CANCELLED_AT_ONCE = 100
 _FORGET_EVERY_SECONDS = 3600.0
 _MESSAGE_DAYS = 14
 """How long a message is remembered; Kafka keeps messages for 7 days by default."""
@@ -54,20 +56,19 @@ class Heartbeat:
                     one.interrupt(Interruption.LOST)
             return
         for one in held:
-            cancel_requested = kept.get(one.run.id)
-            if cancel_requested is None:
+            marks = kept.get(one.run.id)
+            if marks is None:
                 one.interrupt(Interruption.LOST)
                 continue
             one.renewed = asked
-            if cancel_requested:
-                one.interrupt(Interruption.CANCELLED)
+            one.hear(marks)
 
 
 class Sweeper:
-    """Claims runs whose lease expired, and queued ones whose message is late or lost.
+    """Claims runs whose lease expired, ones that waited for a time, and queued ones whose message is late or lost.
 
-    The second makes runs go on even when Kafka is away for long or a message could not be read. It is slower than the
-    messages, and takes only places that are free.
+    It also ends what does not stop. The last of the claims makes runs go on even when Kafka is away for long or a
+    message could not be read. It is slower than the messages, and takes only places that are free.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Sweeper:
         active: ActiveRuns,
         *,
         queued_grace_seconds: float,
+        cancel_deadline_seconds: float,
         pulse: Pulse,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._repository = repository
         self._active = active
         self._queued_grace = queued_grace_seconds
+        self._cancel_deadline = cancel_deadline_seconds
         self._pulse = pulse
         self._every = sweep_seconds
 
@@ -92,7 +95,9 @@ class Sweeper:
             self._pulse.beat("sweeper", within=60)
             now = time.monotonic()
             try:
+                await self._force_cancellations()
                 await self._claim_expired()
+                await self._claim_woken()
                 if now >= next_queued:
                     next_queued = now + self._queued_grace / 3
                     await self._claim_forgotten()
@@ -106,6 +111,11 @@ class Sweeper:
                 log.warning("Nothing swept: the database is away", reason=type(error).__name__)
         self._pulse.ended("sweeper")
 
+    async def _force_cancellations(self) -> None:
+        for run in await self._repository.force_cancellations(_CANCELLED_AT_ONCE, after_seconds=self._cancel_deadline):
+            count_ended(run.status, run.seconds)
+            log.warning("Run ended without its executor", run_id=str(run.id), correlation_id=run.correlation_id)
+
     async def _claim_expired(self) -> None:
         async with self._active.claiming:
             if not self._active.free:
@@ -115,6 +125,11 @@ class Sweeper:
         for run in claimed:
             metrics.RECLAIMED.labels("lease-expired").inc()
             log.warning("Run taken over: its lease had expired", run_id=str(run.id), correlation_id=run.correlation_id)
+
+    async def _claim_woken(self) -> None:
+        async with self._active.claiming:
+            if self._active.free:
+                self._active.start(await self._repository.claim_woken(self._active.free))
 
     async def _claim_forgotten(self) -> None:
         async with self._active.claiming:

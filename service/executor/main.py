@@ -43,7 +43,13 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     loops = (
         ExecutionConsumer(settings, repository, active, pulse=pulse),
         CancellationListener(settings, repository, active, pulse=pulse),
-        Sweeper(repository, active, queued_grace_seconds=lease, pulse=pulse),
+        Sweeper(
+            repository,
+            active,
+            queued_grace_seconds=lease,
+            cancel_deadline_seconds=settings.run_cancel_deadline_seconds,
+            pulse=pulse,
+        ),
     )
     # It beats on while the last runs end, so it has a stop of its own.
     drained = asyncio.Event()

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+CANCEL, PAUSE, SIGNAL = "cancel", "pause", "signal"
+"""What a control message asks for."""
+
 
 class UndecodableMessageError(ValueError):
     """The message can never be processed; the text names what is wrong with it, not what is in it."""
@@ -23,8 +26,14 @@ class ExecutionRequest(_Message):
     """A run was accepted and waits to be executed. Its input is read from the run itself, not from here."""
 
 
-class CancellationRequest(_Message):
-    """Somebody asked for a run to be cancelled; the run's own mark is what counts."""
+class ControlRequest(_Message):
+    """Somebody asks something of a run; the run's own marks are what counts.
+
+    A kind that is not known is one of a later version. Messages without a kind are of a time when there was only one.
+    """
+
+    kind: str = Field(default=CANCEL, max_length=50)
+    signals: int = Field(default=0, ge=0, description="How many of its steps have been signalled so far")
 
 
 MessageT = TypeVar("MessageT", bound=_Message)

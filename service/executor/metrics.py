@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge
 
+from service.platform import metrics
+
 ACTIVE = Gauge("executor_runs_active", "Runs that this executor works on now")
 CONCURRENCY = Gauge("executor_concurrency", "Runs that this executor works on at most at a time")
 CONSUMER_LAG = Gauge("kafka_consumer_lag", "Messages not yet taken from a partition", ["topic", "partition"])
@@ -14,6 +16,17 @@ STEP_ATTEMPTS = Counter("workflow_step_attempts_total", "Attempts of steps", ["k
 
 for _reason in ("lease-expired", "message-late"):
     RECLAIMED.labels(_reason)
+
+
+def count_ended(status: str, seconds: float) -> None:
+    """A run has ended in this status, so many seconds after it was accepted."""
+    by_status = {
+        "completed": metrics.RUNS_COMPLETED,
+        "failed": metrics.RUNS_FAILED,
+        "cancelled": metrics.RUNS_CANCELLED,
+    }
+    by_status[status].inc()
+    metrics.RUN_DURATION.observe(seconds)
 
 
 def show_topic(topic: str) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.executor.definition import Definition, StepDefinition
+from service.executor.waiting import Waiting
 
-PENDING, RUNNING, COMPLETED, FAILED, SKIPPED, CANCELLED = (
+PENDING, RUNNING, WAITING, COMPLETED, FAILED, SKIPPED, CANCELLED = (
     "pending",
     "running",
+    "waiting",
     "completed",
     "failed",
     "skipped",
@@ -18,6 +20,7 @@ PENDING, RUNNING, COMPLETED, FAILED, SKIPPED, CANCELLED = (
 )
 
 _SETTLED = (COMPLETED, SKIPPED)
+_UNDER_WAY = (RUNNING, WAITING)
 _ITEM_ID = re.compile(r"(?P<step>.+)\[(?P<place>[0-9]+)\]")
 
 
@@ -33,6 +36,9 @@ class StepState:
     changed: bool = False
     started: float | None = None
     finished: float | None = None
+    waits: Waiting | None = None
+    wake: float | None = None
+    """When it has waited long enough, by the same clock as the other two."""
     items: list["ItemState"] = field(default_factory=list)
 
     @property
@@ -44,6 +50,8 @@ class StepState:
         """Go on from what the journal says."""
         if entry.status == COMPLETED:
             self.status, self.attempt, self.output = COMPLETED, entry.attempt, entry.output
+        elif entry.status == WAITING and entry.waits is not None:
+            self.status, self.attempt, self.waits, self.wake = WAITING, entry.attempt, entry.waits, entry.wake
         else:
             # Also a skipped one: its condition reads what is journalled, so the answer will be the same.
             # An attempt that was cut off is done again under the same number: it is not the step's fault.
@@ -72,6 +80,8 @@ class JournalledStep:
     status: str
     attempt: int
     output: Any
+    waits: Waiting | None = None
+    wake: float | None = None
 
 
 class Progress:
@@ -126,7 +136,7 @@ class Progress:
     @property
     def ended(self) -> bool:
         """Whether no step is under way and none can start any more: all are completed or skipped, or one failed."""
-        return not any(state.status == RUNNING for state in self.states.values()) and not self.ready()
+        return not any(state.status in _UNDER_WAY for state in self.states.values()) and not self.ready()
 
     @property
     def failed(self) -> StepState | None:
@@ -146,12 +156,20 @@ class Progress:
     def give_up(self) -> None:
         """Nothing more will run: steps and items under way are cancelled, the other steps skipped."""
         for state in self.states.values():
-            if state.status in (PENDING, RUNNING):
-                state.status = CANCELLED if state.status == RUNNING else SKIPPED
+            if state.status in (PENDING, *_UNDER_WAY):
+                state.status = SKIPPED if state.status == PENDING else CANCELLED
                 state.changed = True
             for item in state.items:
-                if item.status == RUNNING:
+                if item.status in _UNDER_WAY:
                     item.status, item.changed = CANCELLED, True
+
+    def rest(self) -> None:
+        """Nothing is under way any more, but the run goes on later: what was begun and not ended is begun again."""
+        for state in self.states.values():
+            for one in (state, *state.items):
+                if one.status == RUNNING:
+                    waits = any(item.status == WAITING for item in one.items)
+                    one.status, one.changed = WAITING if waits else PENDING, True
 
     def changes(self) -> list[StepState]:
         """The steps and items that the journal does not know as they are."""

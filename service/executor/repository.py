@@ -7,7 +7,6 @@ over changes nothing any more. Each function is one statement: one round trip, a
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,13 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor import statements
+from service.executor.claims import ClaimedRun, EndedRun, Marks, claimed_run, lost, marks_of
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
+from service.executor.journal import encode_steps, journalled_step
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
-from service.executor.values import encode
+from service.executor.values import encode, problem
+from service.executor.waiting import Signal
 from service.platform.coalescer import Coalescer
 from service.platform.database import autocommit
 
@@ -31,27 +33,6 @@ BATCH_RUNS = 128
 
 DEFINITIONS_KEPT = 500
 """Versions of workflows that an executor keeps in memory; those used longest ago go first."""
-
-
-class LeaseLostError(RuntimeError):
-    """The run is not ours any more: another executor claimed it, or it has ended."""
-
-
-@dataclass(frozen=True)
-class ClaimedRun:
-    """A run that this executor may work on while it holds the lease."""
-
-    id: UUID
-    token: int
-    workflow_id: UUID
-    version: int
-    correlation_id: str
-    requested_by: str
-    attempt: int
-    cancel_requested: bool
-    running_seconds: float
-    input: Any
-    error: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +62,7 @@ class RunRepository:
         # end in the pool's timeout when many runs write at once.
         self._connections = asyncio.Semaphore(connections)
         self._definitions: OrderedDict[tuple[UUID, int], Definition | UnusableDefinitionError] = OrderedDict()
-        self._journals = Coalescer[_Journalled, bool]("journal", self._journal_all, most=BATCH_RUNS, key=_run_of)
+        self._journals = Coalescer[_Journalled, Marks]("journal", self._journal_all, most=BATCH_RUNS, key=_run_of)
         self._endings = Coalescer[_Ended, float]("finish", self._finish_all, most=BATCH_RUNS, key=_run_of)
 
     async def claim_received(self, requests: Sequence[ExecutionRequest]) -> list[ClaimedRun]:
@@ -96,18 +77,22 @@ class RunRepository:
             run_ids=[request.run_id for request in ordered],
             **self._lease(),
         )
-        return [_claimed(row) for row in rows]
+        return [claimed_run(row) for row in rows]
 
     async def claim_expired(self, limit: int) -> list[ClaimedRun]:
         """Claim runs whose executor let the lease expire, oldest first."""
-        return [_claimed(row) for row in await self._execute(statements.CLAIM_EXPIRED, limit=limit, **self._lease())]
+        return [claimed_run(row) for row in await self._execute(statements.CLAIM_EXPIRED, limit=limit, **self._lease())]
 
     async def claim_forgotten(self, limit: int, *, older_than_seconds: float) -> list[ClaimedRun]:
         """Claim runs that have been queued for so long that their message must be late or lost."""
         rows = await self._execute(
             statements.CLAIM_FORGOTTEN, limit=limit, older_than=older_than_seconds, **self._lease()
         )
-        return [_claimed(row) for row in rows]
+        return [claimed_run(row) for row in rows]
+
+    async def claim_woken(self, limit: int) -> list[ClaimedRun]:
+        """Claim waiting runs that have something to do because of the time."""
+        return [claimed_run(row) for row in await self._execute(statements.CLAIM_WOKEN, limit=limit, **self._lease())]
 
     async def definition(self, run: ClaimedRun) -> Definition:
         """What the run's version says; a version never changes, so it is read and understood once.
@@ -130,24 +115,24 @@ class RunRepository:
     async def read_journal(self, run: ClaimedRun) -> list[JournalledStep]:
         """What earlier claims of this run have done."""
         rows = await self._execute(statements.READ_JOURNAL, run_id=run.id)
-        return [JournalledStep(row.step_id, row.status, row.attempt, row.output) for row in rows]
+        return [journalled_step(row) for row in rows]
 
-    async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> bool:
-        """Write the steps' states; returns whether somebody asked for the run to be cancelled.
+    async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> Marks:
+        """Write the steps' states; returns what somebody asks of the run.
 
         Raises LeaseLostError, having written nothing.
         """
-        return await self._journals.ask(_Journalled(run, _encode_steps(steps)))
+        return await self._journals.ask(_Journalled(run, encode_steps(steps)))
 
-    async def _journal_all(self, journals: Sequence[_Journalled]) -> list[bool | Exception]:
+    async def _journal_all(self, journals: Sequence[_Journalled]) -> list[Marks | Exception]:
         rows = await self._execute(
             statements.JOURNAL,
             run_ids=[each.run.id for each in journals],
             tokens=[each.run.token for each in journals],
             steps=[each.steps for each in journals],
         )
-        found = {row.id: bool(row.cancel_requested) for row in rows}
-        return [found.get(each.run.id, _lost(each.run)) for each in journals]
+        found = {row.id: marks_of(row) for row in rows}
+        return [found.get(each.run.id, lost(each.run)) for each in journals]
 
     async def note_failure(self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any]) -> None:
         """Keep why the run fails, while it still has something to do; whoever claims it from now on finds it there.
@@ -158,11 +143,11 @@ class RunRepository:
             statements.NOTE_FAILURE,
             run_id=run.id,
             token=run.token,
-            steps=_encode_steps(steps),
+            steps=encode_steps(steps),
             error=encode(error),
         )
         if not rows:
-            raise LeaseLostError(f"run {run.id} was taken over or has ended")
+            raise lost(run)
 
     async def finish(
         self,
@@ -179,7 +164,7 @@ class RunRepository:
         """
         ending = _Ended(
             run,
-            _encode_steps(steps),
+            encode_steps(steps),
             status,
             None if output is None else encode(output),
             None if error is None else encode(error),
@@ -199,19 +184,43 @@ class RunRepository:
             actor=self._actor,
         )
         found = {row.id: float(row.seconds) for row in rows}
-        return [found.get(each.run.id, _lost(each.run)) for each in endings]
+        return [found.get(each.run.id, lost(each.run)) for each in endings]
 
     async def close(self) -> None:
         """Write what waits, for a bounded time."""
         await self._journals.stop()
         await self._endings.stop()
 
+    async def park(
+        self, run: ClaimedRun, status: str, steps: Sequence[StepState], *, signals: int = 0, wake: float | None = None
+    ) -> bool:
+        """Journal the steps and let go of the run, which goes on at a later event; not counted as an attempt.
+
+        ``paused`` until it is resumed, ``waiting`` until one more of its steps is signalled or after ``wake`` seconds.
+        False, having written nothing, where it is not ours any more, or something else is asked of it meanwhile.
+        """
+        rows = await self._execute(
+            statements.PARK,
+            run_id=run.id,
+            token=run.token,
+            steps=encode_steps(steps),
+            status=status,
+            signals=signals,
+            wake=wake,
+        )
+        return bool(rows)
+
+    async def read_signals(self, run: ClaimedRun) -> dict[str, Signal]:
+        """How the steps that were signalled so far end, by their names in the journal."""
+        rows = await self._execute(statements.READ_SIGNALS, run_id=run.id)
+        return {row.step_id: Signal(row.output, row.error) for row in rows}
+
     async def release(self, run: ClaimedRun) -> None:
         """Give the run back unfinished, for any executor to go on with at once; not counted as an attempt."""
         await self._execute(statements.RELEASE, run_id=run.id, token=run.token)
 
-    async def renew(self, runs: Iterable[ClaimedRun]) -> dict[UUID, bool]:
-        """Extend the leases; maps each run that is still ours to whether it is to be cancelled."""
+    async def renew(self, runs: Iterable[ClaimedRun]) -> dict[UUID, Marks]:
+        """Extend the leases; maps each run that is still ours to what somebody asks of it."""
         held = sorted(runs, key=lambda run: run.id)
         rows = await self._execute(
             statements.RENEW,
@@ -219,12 +228,28 @@ class RunRepository:
             tokens=[run.token for run in held],
             lease=self._lease_seconds,
         )
-        return {row.id: bool(row.cancel_requested) for row in rows}
+        return {row.id: marks_of(row) for row in rows}
 
     async def cancel_queued(self, run_id: UUID) -> bool:
-        """Cancel a run that was asked to be cancelled before anybody claimed it; returns whether this did it."""
+        """End a run that was asked to be cancelled and that no executor holds; returns whether this did it."""
         rows = await self._execute(statements.CANCEL_QUEUED, run_id=run_id, audit=self._audit, actor=self._actor)
         return bool(rows)
+
+    async def force_cancellations(self, limit: int, *, after_seconds: float) -> list[EndedRun]:
+        """End runs that were asked to stop: those that no executor holds, and those whose executor did not stop them.
+
+        Whoever holds one of the latter can write nothing of it any more.
+        """
+        detail = f"its executor did not stop within {after_seconds:g} s of the request"
+        rows = await self._execute(
+            statements.FORCE_CANCELLATIONS,
+            limit=limit,
+            after=after_seconds,
+            error=encode(problem("cancel-forced", "The run was ended without its executor", detail)),
+            audit=self._audit,
+            actor=self._actor,
+        )
+        return [EndedRun(row.id, row.status, row.correlation_id, float(row.seconds)) for row in rows]
 
     async def forget_messages(self, *, older_than_days: int) -> None:
         """Drop the marks of messages that are too old to come again."""
@@ -256,42 +281,3 @@ def _understood(document: Mapping[str, Any]) -> Definition | UnusableDefinitionE
 
 def _run_of(journalled: _Journalled) -> UUID:
     return journalled.run.id
-
-
-def _lost(run: ClaimedRun) -> LeaseLostError:
-    return LeaseLostError(f"run {run.id} was taken over or has ended")
-
-
-def _claimed(row: Row[Any]) -> ClaimedRun:
-    return ClaimedRun(
-        id=row.id,
-        token=row.lease_token,
-        workflow_id=row.workflow_id,
-        version=row.workflow_version,
-        correlation_id=row.correlation_id,
-        requested_by=row.requested_by,
-        attempt=row.attempt,
-        cancel_requested=bool(row.cancel_requested),
-        running_seconds=float(row.running_seconds),
-        input=row.input,
-        error=row.error,
-    )
-
-
-def _encode_steps(steps: Sequence[StepState]) -> str:
-    now = time.monotonic()
-    return encode(
-        [
-            {
-                "step_id": state.id,
-                "status": state.status,
-                "attempt": state.attempt,
-                "output": state.output,
-                "error": state.error,
-                # Ages, not times: the database's clock is the only one that counts.
-                "started_ago": None if state.started is None else now - state.started,
-                "finished_ago": None if state.finished is None else now - state.finished,
-            }
-            for state in steps
-        ]
-    )

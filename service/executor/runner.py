@@ -6,25 +6,30 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from service.executor import metrics as executor_metrics
+from service.executor import metrics
 from service.executor.active import ActiveRun, Interruption
+from service.executor.claims import LeaseLostError, Marks
 from service.executor.definition import Definition, UnusableDefinitionError
 from service.executor.expressions import FieldError
 from service.executor.json_schema import value_problems
 from service.executor.kinds.base import Agent
-from service.executor.progress import CANCELLED, COMPLETED, FAILED, JournalledStep, Progress, StepState
-from service.executor.repository import LeaseLostError, RunRepository
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, WAITING, JournalledStep, Progress, StepState
+from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
+from service.executor.values import problem
+from service.executor.waiting import Signal
 from service.executor.work import Work
-from service.platform import metrics
 from service.platform.logging import bound_contextvars, get_logger
 from service.platform.worker_loop import Backoff
 
 MAX_CLAIMS = 10
 """A run whose executors died this often is taken for their killer and failed."""
 
+PAUSED = "paused"
+_LEAST_PARKED_SECONDS = 1.0
+"""A run that goes on sooner is not worth to be let go of."""
+
 _TOLD_PROBLEMS = 5
-_PROBLEM = "urn:problem:workflow-management:"
 
 log = get_logger(__name__)
 
@@ -45,7 +50,7 @@ class Runner:
             try:
                 await _Execution(self._repository, self._agents, active).run_to_end()
             except LeaseLostError:
-                executor_metrics.LEASES_LOST.inc()
+                metrics.LEASES_LOST.inc()
                 log.warning("Run given up: another executor has it, or it has ended", lease_token=run.token)
             except Exception:
                 # The lease expires, and the run is claimed again: at most MAX_CLAIMS times.
@@ -59,6 +64,7 @@ class _Execution:
         self._active = active
         self._run = active.run
         self._known: list[JournalledStep] = []
+        self._signals: dict[str, Signal] = {}
         self._claimed = time.monotonic()
 
     async def run_to_end(self) -> None:
@@ -66,9 +72,7 @@ class _Execution:
         try:
             definition = await self._kept_trying(lambda: self._repository.definition(run))
         except UnusableDefinitionError as error:
-            await self._finish(
-                None, FAILED, error=_problem("definition", "The workflow cannot be executed", str(error))
-            )
+            await self._finish(None, FAILED, error=problem("definition", "The workflow cannot be executed", str(error)))
             return
         # Only a run that somebody worked on before has a journal.
         if run.token > 1:
@@ -80,14 +84,14 @@ class _Execution:
         elif run.attempt > MAX_CLAIMS:
             detail = f"the run was started {run.attempt - 1} times and its executor died each time"
             progress.give_up()
-            abandoned = _problem("abandoned", "The run was given up", detail)
+            abandoned = problem("abandoned", "The run was given up", detail)
             await self._finish(progress, FAILED, error=run.error or abandoned)
             return
         # One that has failed already is here only for what it does after a failure.
         await (self._drive(progress) if run.error is None else self._follow_up(progress, run.error))
 
     async def _drive(self, progress: Progress) -> None:
-        work = Work(self._run, self._agents, progress)
+        work = Work(self._run, self._agents, progress, self._signals)
         try:
             end = await self._until_end(progress, work)
         finally:
@@ -101,20 +105,33 @@ class _Execution:
                 return partial(self._stop, progress, self._active.interrupted.result())
             if self._seconds_left(progress.definition) == 0 and not (progress.failed or progress.ended):
                 return partial(self._fail, progress, _overdue(progress.definition))
-            await work.begin_ready()
+            self._active.heed()
+            if self._active.signals > len(self._signals):
+                await self._read_signals()
+            if self._active.pausing:
+                work.rest()
+            else:
+                await work.begin_ready()
             if progress.failed:
                 return partial(self._fail, progress, _failure_of(progress.failed))
             if progress.ended:
                 return partial(self._complete, progress)
+            if self._active.pausing and not work.tasks:
+                return partial(self._park, progress, PAUSED, None)
+            # What waits is not ended in a pause, even if its time is over.
+            wake = None if self._active.pausing else work.seconds_to_wake
+            wake = _first(wake, self._seconds_left(progress.definition))
+            if work.waits and (wake is None or wake > _LEAST_PARKED_SECONDS):
+                return partial(self._park, progress, WAITING, wake)
             if progress.changes():
-                cancel_requested = await self._journal(progress)
-                if cancel_requested:
-                    self._active.interrupt(Interruption.CANCELLED)
+                # Nobody waits for anything before what is new here is seen.
+                self._active.hear(await self._journal(progress))
+                if self._active.interrupted.done() or self._active.nudged.done():
                     continue
             work.launch()
             done, _ = await asyncio.wait(
-                {*work.tasks, self._active.interrupted},
-                timeout=self._seconds_left(progress.definition),
+                {*work.tasks, self._active.interrupted, self._active.nudged},
+                timeout=wake,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             work.take(done)
@@ -128,8 +145,28 @@ class _Execution:
             return
         if progress.changes():
             await self._journal(progress)
+        await self._give_back(reason.value)
+
+    async def _give_back(self, why: str) -> None:
         await self._kept_trying(lambda: self._repository.release(self._run))
-        log.info("Run given back, because this executor stops")
+        log.info("Run given back", reason=why)
+
+    async def _read_signals(self) -> None:
+        self._signals.update(await self._kept_trying(lambda: self._repository.read_signals(self._run)))
+        self._active.signals = len(self._signals)
+
+    async def _park(self, progress: Progress, status: str, wake: float | None) -> None:
+        progress.rest()
+        steps, known = progress.changes(), len(self._signals)
+        if await self._kept_trying(lambda: self._repository.park(self._run, status, steps, signals=known, wake=wake)):
+            log.info(f"Run {status}")
+            return
+        # Meanwhile somebody cancelled it, or it has something to do again.
+        marks = await self._journal(progress)
+        if marks.cancel:
+            await self._stop(progress, Interruption.CANCELLED)
+        else:
+            await self._give_back("something else was asked of it meanwhile")
 
     def _seconds_left(self, definition: Definition) -> float | None:
         """Until the run's timeout: the database said how old the run was at our claim, we count on from there."""
@@ -178,17 +215,15 @@ class _Execution:
         seconds = await self._kept_trying(
             lambda: self._repository.finish(self._run, status, steps, output=output, error=error)
         )
-        counters = {COMPLETED: metrics.RUNS_COMPLETED, FAILED: metrics.RUNS_FAILED, CANCELLED: metrics.RUNS_CANCELLED}
-        counters[status].inc()
-        metrics.RUN_DURATION.observe(seconds)
+        metrics.count_ended(status, seconds)
         log.info(f"Run {status}", seconds=round(seconds, 6), **({"code": error["code"]} if error else {}))
 
-    async def _journal(self, progress: Progress) -> bool:
+    async def _journal(self, progress: Progress) -> Marks:
         steps = progress.changes()
-        cancel_requested = await self._kept_trying(lambda: self._repository.journal(self._run, steps))
+        marks = await self._kept_trying(lambda: self._repository.journal(self._run, steps))
         for state in steps:
             state.changed = False
-        return cancel_requested
+        return marks
 
     async def _kept_trying(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Repeat a statement while the database is away, but not longer than the lease is surely ours."""
@@ -205,22 +240,23 @@ class _Execution:
             await asyncio.sleep(backoff.failed())
 
 
+def _first(*seconds: float | None) -> float | None:
+    known = [each for each in seconds if each is not None]
+    return min(known) if known else None
+
+
 def _failure_of(state: StepState) -> dict[str, Any]:
     failure = state.error or {}
-    error = _problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
+    error = problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
     return error | {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
 
 
 def _unfit(problems: Sequence[FieldError]) -> dict[str, Any]:
     found = "; ".join(f"{path or 'the output'}: {message}" for path, message in problems[:_TOLD_PROBLEMS])
     more = f"; and {len(problems) - _TOLD_PROBLEMS} more" if len(problems) > _TOLD_PROBLEMS else ""
-    return _problem("output-schema", "The output does not fit its schema", f"{found}{more}")
+    return problem("output-schema", "The output does not fit its schema", f"{found}{more}")
 
 
 def _overdue(definition: Definition) -> dict[str, Any]:
     detail = f"the run took longer than its timeout of {definition.timeout_seconds:g} s"
-    return _problem("run-timeout", "The run took too long", detail)
-
-
-def _problem(code: str, title: str, detail: str) -> dict[str, Any]:
-    return {"type": f"{_PROBLEM}{code}", "title": title, "detail": detail, "code": code}
+    return problem("run-timeout", "The run took too long", detail)

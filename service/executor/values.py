@@ -8,6 +8,14 @@ from service.executor.kinds.base import StepFailedError
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 
 
+PROBLEM = "urn:problem:workflow-management:"
+
+
+def problem(code: str, title: str, detail: str) -> dict[str, Any]:
+    """The error of a run, as it is stored and shown."""
+    return {"type": f"{PROBLEM}{code}", "title": title, "detail": detail, "code": code}
+
+
 def encode(value: Any) -> str:
     """The value as JSON text for a jsonb column; raises ValueError for what that cannot hold (NUL, lone surrogates)."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -20,9 +20,16 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "agents": WRITE,
         "workflows": WRITE,
         "workflow_versions": APPEND,
-        # It accepts runs and marks them for cancellation; everything else about a run is the executor's.
-        "runs": ("SELECT", "INSERT", "UPDATE (cancel_requested_at)"),
-        "run_steps": READ,
+        # It accepts runs, marks what executors shall do with them, and takes those that no executor holds out of the
+        # queue and puts them back. What a run does, and how it ends, is the executor's.
+        "runs": (
+            "SELECT",
+            "INSERT",
+            "UPDATE (cancel_requested_at, pause_requested_at, status, paused_at, paused_seconds, queued_at, signals)",
+        ),
+        # A retry begins with copies of what its origin has done.
+        "run_steps": ("SELECT", "INSERT (run_id, step_id, status, attempt, output, started_at, finished_at)"),
+        "signals": APPEND,
         "idempotency_keys": APPEND,
         "schedules": WRITE,
         "outbox": ("INSERT", "SELECT (id)"),
@@ -46,6 +53,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "workflow_versions": READ,
         "runs": ("SELECT", "UPDATE"),
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
+        "signals": READ,
         "inbox": ("SELECT", "INSERT", "DELETE"),
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),

@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     executor_id: str = Field(default_factory=socket.gethostname, min_length=1)
     executor_concurrency: int = Field(16, ge=1)
     executor_lease_seconds: int = Field(30, ge=3)
+    run_cancel_deadline_seconds: int = Field(60, ge=10)
     worker_http_port: int = Field(8001, ge=1, le=65535)
     http_agent_allowed_hosts: CommaList = ()
 

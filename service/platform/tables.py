@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -24,10 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-RUN_STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+RUN_STATUSES = ("queued", "running", "paused", "waiting", "completed", "failed", "cancelled")
 FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
-STEP_STATUSES = ("pending", "running", "completed", "failed", "skipped", "cancelled")
-AGENT_KINDS = ("http", "transform", "delay", "noop")
+STEP_STATUSES = ("pending", "running", "waiting", "completed", "failed", "skipped", "cancelled")
+AGENT_KINDS = ("http", "transform", "delay", "noop", "approval")
 ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
@@ -150,17 +151,40 @@ runs = Table(
     Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
     _time("lease_expires_at"),
     _time("cancel_requested_at"),
+    # Somebody asked for a pause; stays until the run is resumed. ``paused_at`` is when it began.
+    _time("pause_requested_at"),
+    _time("paused_at"),
+    # Between start and end, of earlier pauses: the run's timeout does not count them.
+    Column("paused_seconds", Double, nullable=False, server_default=text("0")),
+    # When it was queued again; none while it has waited only once, since created_at.
+    _time("queued_at"),
+    # The run that this one does again. Not a foreign key: a run outlives its origin.
+    Column("origin_run_id", Uuid, nullable=True),
+    # How many signals there are for it; whoever lets go of it says how many it knows.
+    Column("signals", Integer, nullable=False, server_default=text("0")),
+    # When a waiting run goes on by itself.
+    _time("wake_at"),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(
         ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]
     ),
     _one_of("status", RUN_STATUSES),
-    # The reconciler and the claim look only at unfinished runs; finished ones, the great majority, stay out of it.
+    # The reconciler and the claim look only at runs that an executor has or may have; finished ones, the great
+    # majority, stay out of it, and so do paused ones.
     Index(
         "ix_runs_unfinished",
         "status",
         "lease_expires_at",
         postgresql_where=text("status IN ('queued', 'running')"),
+    ),
+    Index("ix_runs_wake_at", "wake_at", postgresql_where=text("status = 'waiting' AND wake_at IS NOT NULL")),
+    # What was asked to stop and has not.
+    Index(
+        "ix_runs_cancel_requested_at",
+        "cancel_requested_at",
+        postgresql_where=text(
+            "cancel_requested_at IS NOT NULL AND status IN ('queued', 'running', 'paused', 'waiting')"
+        ),
     ),
     # A list is read in the order of (created_at, id), from any row on: one index for each filter that comes first.
     Index("ix_runs_created_at_id", "created_at", "id"),
@@ -168,9 +192,11 @@ runs = Table(
     Index("ix_runs_status_created_at_id", "status", "created_at", "id"),
     # Whether a schedule's run is still under way is asked at each of its times.
     Index(
-        "ix_runs_unfinished_of_schedules",
+        "ix_runs_open_of_schedules",
         "requested_by",
-        postgresql_where=text("status IN ('queued', 'running') AND requested_by LIKE 'schedule:%'"),
+        postgresql_where=text(
+            "status IN ('queued', 'running', 'paused', 'waiting') AND requested_by LIKE 'schedule:%'"
+        ),
     ),
 )
 
@@ -186,8 +212,23 @@ run_steps = Table(
     _time("started_at"),
     _time("finished_at"),
     Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    # What a waiting step waits for.
+    Column("waits", JSONB, nullable=True),
     PrimaryKeyConstraint("run_id", "step_id"),
     _one_of("status", STEP_STATUSES),
+)
+
+# How a waiting step ends: one signal for each, which is written once and then never changes.
+signals = Table(
+    "signals",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("step_id", Text, nullable=False),
+    Column("output", JSONB, nullable=True),
+    Column("error", JSONB, nullable=True),
+    Column("given_by", Text, nullable=False),
+    _created("given_at"),
+    PrimaryKeyConstraint("run_id", "step_id"),
 )
 
 schedules = Table(

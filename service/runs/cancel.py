@@ -6,8 +6,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.platform.database import AnyRow
-from service.platform.ids import new_id
-from service.platform.tables import FINAL_RUN_STATUSES, outbox, runs
+from service.platform.tables import FINAL_RUN_STATUSES, runs
+from service.runs.messages import Sender, tell_executors
 
 
 async def request_cancellation(
@@ -31,16 +31,6 @@ async def request_cancellation(
         .returning(runs.c.id, runs.c.status, runs.c.cancel_requested_at, runs.c.workflow_id)
     )
     row = (await connection.execute(mark)).one()
-    message = {
-        "message_id": str(new_id()),
-        "run_id": str(run_id),
-        "correlation_id": correlation_id,
-        "requested_by": requested_by,
-        "requested_at": row.cancel_requested_at.isoformat().replace("+00:00", "Z"),
-    }
-    await connection.execute(
-        outbox.insert().values(
-            topic=topic, key=str(run_id), headers={"correlation_id": correlation_id}, payload=message
-        )
-    )
+    sender = Sender(requested_by, correlation_id)
+    await tell_executors(connection, run_id, topic=topic, sender=sender, at=row.cancel_requested_at)
     return row, True

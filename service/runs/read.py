@@ -25,6 +25,9 @@ _SUMMARY = (
     runs.c.started_at,
     runs.c.finished_at,
     runs.c.cancel_requested_at,
+    runs.c.pause_requested_at,
+    runs.c.paused_at,
+    runs.c.origin_run_id,
 )
 
 _STEP = func.jsonb_build_object(
@@ -35,6 +38,7 @@ _STEP = func.jsonb_build_object(
     "error", run_steps.c.error,
     "started_at", run_steps.c.started_at,
     "finished_at", run_steps.c.finished_at,
+    "waits", run_steps.c.waits,
 )  # fmt: skip
 _FIND = (
     select(

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RunStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
-StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
+RunStatus = Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"]
+StepStatus = Literal["pending", "running", "waiting", "completed", "failed", "skipped", "cancelled"]
 
 
 class ExecuteRequest(BaseModel):
@@ -38,6 +38,25 @@ class AcceptedRun(BaseModel):
     created_at: datetime
 
 
+class AcceptedAgain(AcceptedRun):
+    """A run that does again what another did."""
+
+    origin_run_id: UUID = Field(description="That other run")
+
+
+class ReplayRequest(BaseModel):
+    """What is to be other than with the run that is replayed."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"input": {"name": "Ada"}, "version": "current"}]}
+    )
+
+    input: dict[str, Any] | None = Field(None, description="null: that of the run")
+    version: Literal["origin", "current"] = Field(
+        "origin", description="`origin`: the version that the run executed; `current`: the workflow's current one"
+    )
+
+
 class AcceptedRuns(BaseModel):
     """Runs that are stored and will be executed, in the order in which they were asked for."""
 
@@ -53,6 +72,35 @@ class CancelAnswer(BaseModel):
     run_id: UUID
     status: RunStatus
     cancel_requested_at: datetime
+
+
+class PauseAnswer(BaseModel):
+    """How a run stands after it was asked to pause or to go on."""
+
+    run_id: UUID
+    status: RunStatus = Field(description="`running` with `pause_requested_at`: tries under way are let end before")
+    pause_requested_at: datetime | None
+
+
+class SignalRequest(BaseModel):
+    """What was decided."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"outcome": "approve", "comment": "Looks right."}]}
+    )
+
+    outcome: Literal["approve", "reject"] = Field(description="`reject` fails the step with the code `rejected`")
+    comment: str | None = Field(None, max_length=2000)
+    data: Any = Field(None, description="Part of the step's output, for the steps after it")
+
+
+class SignalAnswer(BaseModel):
+    """How a run stands after one of its steps was decided about."""
+
+    run_id: UUID
+    step_id: str
+    outcome: Literal["approve", "reject"]
+    status: RunStatus = Field(description="`queued` where the run waited; a paused one goes on when it is resumed")
 
 
 class RunSummary(BaseModel):
@@ -71,6 +119,9 @@ class RunSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    pause_requested_at: datetime | None = Field(description="Since when it is asked to pause; null again when resumed")
+    paused_at: datetime | None = Field(description="Since when it is paused")
+    origin_run_id: UUID | None = Field(description="The run that this one retries or replays")
 
 
 class RunPage(BaseModel):
@@ -95,6 +146,7 @@ class StepAnswer(BaseModel):
     error: dict[str, Any] | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    waits: dict[str, Any] | None = Field(None, description="What a waiting step waits for, with its prompt")
 
 
 class RunAnswer(RunSummary):

@@ -137,7 +137,7 @@ async def _busy(connection: AsyncConnection, schedule_ids: Sequence[UUID]) -> se
         return set()
     actors = {f"{SCHEDULE_ACTOR}{each}": each for each in schedule_ids}
     # The condition of the index, word for word: Postgres uses it for nothing else.
-    unfinished = text("status IN ('queued', 'running') AND requested_by LIKE 'schedule:%'")
+    unfinished = text("status IN ('queued', 'running', 'paused', 'waiting') AND requested_by LIKE 'schedule:%'")
     query = select(runs.c.requested_by).distinct().where(runs.c.requested_by.in_(list(actors)), unfinished)
     return {actors[actor] for actor in (await connection.execute(query)).scalars()}
 

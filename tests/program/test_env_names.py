@@ -21,6 +21,7 @@ PARTS = ("migrations", "api", "relay", "executor")
 NOT_FROM_THE_STACK = {
     "GRACEFUL_SHUTDOWN_SECONDS",
     "READINESS_REQUIRES_KAFKA",
+    "RUN_CANCEL_DEADLINE_SECONDS",
     "JWT_PREVIOUS_SECRET",
 }
 """Read by the service, left at their defaults by every stack as it is first deployed."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.audit.record import Actor, record
@@ -13,7 +13,7 @@ from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.openapi import document
 from service.platform.database import AnyRow, transaction
-from service.platform.tables import audit_log
+from service.platform.tables import audit_log, run_steps, runs
 from tests.service.support import add_user
 
 pytestmark = pytest.mark.ring("service")
@@ -37,6 +37,7 @@ BODIES: dict[Operation, dict[str, Any]] = {
     ("put", "/workflows/{workflow_id}"): {"name": "changed", "steps": STEPS},
     ("post", "/workflows/{workflow_id}/execute"): {"input": {"x": 1}},
     ("post", "/workflows/{workflow_id}/execute-many"): {"runs": [{"input": {"x": 1}}]},
+    ("post", "/runs/{run_id}/steps/{step_id}/signal"): {"outcome": "approve"},
     ("post", "/workflows/validate"): {"name": "new", "steps": STEPS},
     ("post", "/schedules/preview"): TIMES,
 }
@@ -68,6 +69,25 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
         assert answer.status_code in (201, 202), answer.text
         return answer.json()
 
+    async def paused_run(workflow_id: str) -> str:
+        run_id = str((await made(f"/workflows/{workflow_id}/execute"))["run_id"])
+        assert (await client.post(f"{PREFIX}/runs/{run_id}/pause")).is_success
+        return run_id
+
+    async def failed_run(workflow_id: str) -> str:
+        run_id = str((await made(f"/workflows/{workflow_id}/execute"))["run_id"])
+        async with transaction(engine) as connection:
+            await connection.execute(update(runs).where(runs.c.id == run_id).values(status="failed"))
+        return run_id
+
+    async def waiting_run(workflow_id: str) -> str:
+        run_id = str((await made(f"/workflows/{workflow_id}/execute"))["run_id"])
+        waits = {"run_id": run_id, "step_id": "only", "status": "waiting", "waits": {"kind": "approval"}}
+        async with transaction(engine) as connection:
+            await connection.execute(update(runs).where(runs.c.id == run_id).values(status="waiting"))
+            await connection.execute(run_steps.insert().values(waits))
+        return run_id
+
     agent = await made("/agents", name="spare", kind="noop")
     executed = await made("/workflows", name="executed", steps=STEPS)
     run = await made(f"/workflows/{executed['id']}/execute")
@@ -80,6 +100,10 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
         "agent_id": agent["id"],
         "workflow_id": (await made("/workflows", name="unused", steps=STEPS))["id"],
         "run_id": run["run_id"],
+        "waiting_run_id": await waiting_run(executed["id"]),
+        "step_id": "only",
+        "failed_run_id": await failed_run(executed["id"]),
+        "paused_run_id": await paused_run(executed["id"]),
         "key_id": (await made("/auth/keys", name="a key", role="viewer"))["id"],
         "version": "1",
         "executed_id": executed["id"],
@@ -100,8 +124,13 @@ def do(client: httpx.AsyncClient, things: dict[str, str]) -> Do:
         body = BODIES.get(operation)
         if name := SCHEDULES.get(operation):
             body = {"name": name, "workflow_id": things["executed_id"], **TIMES}
-        # Only a paused schedule can be resumed.
-        ids = {**things, "schedule_id": things["paused_id"]} if path.endswith("/resume") else things
+        # Only what is paused can be resumed.
+        paused = {"schedule_id": things["paused_id"], "run_id": things["paused_run_id"]}
+        ids = {**things, **paused} if path.endswith("/resume") else things
+        if path.endswith("/signal"):
+            ids = {**things, "run_id": things["waiting_run_id"]}
+        if path.endswith("/retry"):
+            ids = {**things, "run_id": things["failed_run_id"]}
         return await client.request(method.upper(), PREFIX + path.format(**ids), json=body)
 
     return call

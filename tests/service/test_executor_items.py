@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
+from service.executor.claims import ClaimedRun
 from service.executor.definition import parse_definition
 from service.executor.items import MAX_ITEMS
 from service.executor.kinds.base import Agent, StepContext, StepFailedError
 from service.executor.kinds.delay import DelayAgent
 from service.executor.kinds.noop import NoopAgent
 from service.executor.progress import COMPLETED, RUNNING, JournalledStep, Progress
-from service.executor.repository import ClaimedRun
 from service.executor.work import Work
 from tests.service.executor_support import step
 

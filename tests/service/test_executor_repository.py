@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.executor.claims import ClaimedRun, LeaseLostError, Marks
 from service.executor.definition import parse_definition
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import COMPLETED, Progress, StepState
-from service.executor.repository import ClaimedRun, LeaseLostError, RunRepository
+from service.executor.repository import RunRepository
 from service.platform.database import transaction
 from service.platform.tables import audit_log, inbox, runs
 from tests.service.executor_support import add_run, add_workflow, message, read_run, read_steps, step
@@ -142,7 +143,7 @@ async def test_a_repeated_finish_whose_first_answer_was_lost_succeeds_without_a_
 async def test_a_run_with_a_living_lease_is_not_taken_over(engine: AsyncEngine, run_id: UUID) -> None:
     (claimed,) = await claim(engine, run_id)
     assert await repository(engine, "two").claim_expired(10) == []
-    assert await repository(engine).renew([claimed]) == {run_id: False}
+    assert await repository(engine).renew([claimed]) == {run_id: Marks()}
 
 
 async def test_a_queued_run_without_a_message_is_found_after_its_grace(engine: AsyncEngine, run_id: UUID) -> None:
@@ -162,10 +163,10 @@ async def test_a_released_run_can_be_claimed_at_once_and_does_not_count_as_an_at
 
 async def test_a_cancel_mark_is_seen_by_the_journal_and_by_the_heartbeat(engine: AsyncEngine, run_id: UUID) -> None:
     (claimed,) = await claim(engine, run_id)
-    assert await repository(engine).journal(claimed, []) is False
+    assert await repository(engine).journal(claimed, []) == Marks()
     await change(engine, run_id, cancel_requested_at=func.now())
-    assert await repository(engine).journal(claimed, []) is True
-    assert await repository(engine).renew([claimed]) == {run_id: True}
+    assert await repository(engine).journal(claimed, []) == Marks(cancel=True)
+    assert await repository(engine).renew([claimed]) == {run_id: Marks(cancel=True)}
 
 
 async def test_only_a_queued_and_marked_run_is_cancelled_without_a_claim(engine: AsyncEngine, run_id: UUID) -> None:

@@ -22,7 +22,7 @@ from service.platform.kafka import ensure_topics
 from service.platform.settings import Settings
 from service.platform.tables import metadata
 from service.relay.outbox import measure
-from tests.service.executor_support import executing, finished, relaying
+from tests.service.executor_support import executing, finished, read_run, relaying
 from tests.service.schedule_support import move_back, read_schedule
 from tests.service.servers import KafkaServer, PostgresServer, eventually
 from tests.service.support import add_user, make_settings, running
@@ -147,7 +147,15 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         await relay.close()
     executor = await connect(logins.executor, application="test")
     try:
-        for statement in (statements.CLAIM_EXPIRED, statements.CLAIM_FORGOTTEN, statements.FORGET_MESSAGES):
+        for statement in (
+            statements.CLAIM_EXPIRED,
+            statements.CLAIM_FORGOTTEN,
+            statements.CLAIM_WOKEN,
+            statements.FORCE_CANCELLATIONS,
+            statements.PARK,
+            statements.READ_SIGNALS,
+            statements.FORGET_MESSAGES,
+        ):
             # What is not allowed is refused when the statement is planned.
             names = statement.compile().params
             sql = str(statement)
@@ -156,6 +164,45 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
             await executor.execute(f"EXPLAIN {sql}")
     finally:
         await executor.close()
+
+
+async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_rights(
+    logins: Logins, engine: AsyncEngine
+) -> None:
+    async with transaction(engine) as connection:
+        user = await add_user(connection, Role.OPERATOR)
+    token = {"Authorization": f"Bearer {issue_token(logins.api, user, Role.OPERATOR)}"}
+    async with (
+        relaying(logins.relay),
+        executing(logins.executor, executor_lease_seconds=3),
+        running(create_app(logins.api), **token) as client,
+    ):
+
+        async def post(path: str, **body: object) -> str:
+            answer = await client.post(f"/api/v1{path}", json=body or None)
+            assert answer.is_success, answer.text
+            return str(answer.json().get("run_id") or answer.json().get("id"))
+
+        async def waits(run_id: str) -> None:
+            async def is_waiting() -> bool:
+                return bool((await read_run(engine, UUID(run_id))).status == "waiting")
+
+            await eventually(is_waiting, "the run to wait for a decision", seconds=40)
+
+        await post("/agents", name="asker", kind="approval", settings={"prompt": "Ship it?"})
+        workflow_id = await post("/workflows", name="asked", steps=[{"id": "ask", "agent": "asker"}])
+        run_id = await post(f"/workflows/{workflow_id}/execute")
+        await waits(run_id)
+        await post(f"/runs/{run_id}/pause")
+        await post(f"/runs/{run_id}/resume")
+        await waits(run_id)
+        await post(f"/runs/{run_id}/steps/ask/signal", outcome="approve")
+        assert (await finished(engine, UUID(run_id))).status == "completed"
+        again = await post(f"/runs/{run_id}/replay")
+        await waits(again)
+        await post(f"/runs/{again}/cancel")
+        assert (await finished(engine, UUID(again))).status == "cancelled"
+        await waits(await post(f"/runs/{again}/retry"))
 
 
 @pytest.mark.parametrize(
@@ -167,9 +214,13 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         ("api", "ALTER TABLE audit_log ADD COLUMN mine int"),
         ("api", "DROP TABLE audit_log"),
         ("api", "SELECT setval('audit_log_id_seq', 1)"),
-        ("api", "UPDATE runs SET status = 'completed'"),
+        ("api", "UPDATE runs SET output = '1'"),
+        ("api", "UPDATE runs SET finished_at = now()"),
+        ("api", "UPDATE runs SET lease_token = 0"),
         ("api", "DELETE FROM runs"),
-        ("api", "INSERT INTO run_steps (run_id, step_id) VALUES (gen_random_uuid(), 'x')"),
+        ("api", "INSERT INTO run_steps (run_id, step_id, error) VALUES (gen_random_uuid(), 'x', '{}')"),
+        ("api", "UPDATE run_steps SET output = '1'"),
+        ("api", "DELETE FROM run_steps"),
         ("api", "UPDATE users SET role = 'admin'"),
         ("api", "CREATE TABLE mine (id int)"),
         ("relay", "SELECT input FROM runs"),

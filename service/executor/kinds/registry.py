@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.executor.expressions import FieldError
+from service.executor.kinds.approval import ApprovalAgent, ApprovalSettings
 from service.executor.kinds.base import Agent, AgentSettings
 from service.executor.kinds.delay import DelayAgent, DelaySettings
 from service.executor.kinds.http_request import HttpSettings
@@ -13,6 +14,7 @@ from service.executor.kinds.noop import NoopAgent, NoopSettings
 from service.executor.kinds.transform import TransformAgent, TransformSettings
 
 _SETTINGS: dict[str, type[AgentSettings]] = {
+    "approval": ApprovalSettings,
     "delay": DelaySettings,
     "http": HttpSettings,
     "noop": NoopSettings,
@@ -70,5 +72,11 @@ def create_agents(allowed_hosts: Iterable[str] = ()) -> dict[str, Agent[Any]]:
     # Imported here because the API only checks settings and need not load an HTTP client for that.
     from service.executor.kinds.http import HttpAgent
 
-    agents: tuple[Agent[Any], ...] = (DelayAgent(), HttpAgent(allowed_hosts), NoopAgent(), TransformAgent())
+    agents: tuple[Agent[Any], ...] = (
+        ApprovalAgent(),
+        DelayAgent(),
+        HttpAgent(allowed_hosts),
+        NoopAgent(),
+        TransformAgent(),
+    )
     return {agent.kind: agent for agent in agents}
