@@ -30,7 +30,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     """Execute runs until the event is set. Raises what a loop broke down with: the process should be started anew."""
     lease = settings.executor_lease_seconds
     pulse = Pulse()
-    agents = create_agents(settings.http_agent_allowed_hosts)
+    agents = create_agents(settings)
     engine = create_engine(settings, application="workflow-executor")
     repository = RunRepository(
         engine,
