@@ -212,11 +212,13 @@ async def stop_consumer(consumer: Any) -> None:
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
-    """Create the service's topics that do not exist and return their names; existing ones are left as they are.
+    """Create the topics of the service and of its agents that do not exist and return their names.
+
+    Existing ones are left as they are.
 
     Raises KafkaUnavailableError when the brokers do not answer or refuse, KafkaRefusedError when this login may not.
     """
-    wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic]
+    wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic, *settings.kafka_agent_topics]
     admin = AIOKafkaAdminClient(
         **connection_options(settings), client_id="migrate", request_timeout_ms=_REQUEST_MILLISECONDS
     )
