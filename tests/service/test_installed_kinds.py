@@ -1,8 +1,10 @@
 """Kinds that packages bring: found, judged, and refused by a plain message."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from service.executor.attempt import prepare
 from service.executor.definition import StepDefinition
 from service.executor.kinds.base import StepFailedError
 from service.executor.kinds.installed import UnusableKindError
+from service.executor.kinds.noop import NoopAgent
 from service.executor.kinds.registry import (
     InvalidAgentSettingsError,
+    close_agents,
     create_agents,
     known_kinds,
     least_timeout_seconds,
@@ -178,3 +182,23 @@ def test_a_step_of_a_kind_that_this_executor_lacks_fails_for_good_and_says_so() 
     assert caught.value.detail == (
         "this executor has no agents of the kind 'greet', only of delay, http, kafka, noop, transform"
     )
+
+
+async def test_an_agent_that_cannot_be_closed_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.executor.kinds.registry.CLOSE_SECONDS", 0.05)
+    closed = []
+
+    class Closing(NoopAgent):
+        def __init__(self, work: Callable[[], Awaitable[object]]) -> None:
+            self._work = work
+
+        async def close(self) -> None:
+            await self._work()
+            closed.append(self)
+
+    async def fail() -> None:
+        raise RuntimeError("it is stuck")
+
+    good = Closing(lambda: asyncio.sleep(0))
+    await close_agents({"a": Closing(fail), "b": Closing(asyncio.Event().wait), "c": good})
+    assert closed == [good]

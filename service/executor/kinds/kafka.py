@@ -1,6 +1,8 @@
 """The kind that publishes to Kafka."""
 
 import asyncio
+from collections import deque
+from contextvars import Context
 from typing import Any
 
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
@@ -11,7 +13,8 @@ from service.platform.kafka import BoundedProducer, Delivered, KafkaUnavailableE
 from service.platform.settings import Settings
 
 _MOST_TOGETHER = 200
-_STOP_SECONDS = 6.0
+_MOST_BYTES_TOGETHER = 4_000_000
+_STOP_SECONDS = 2.0
 
 
 class KafkaAgent(Agent[KafkaSettings]):
@@ -61,7 +64,7 @@ class _Publisher:
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._producer = BoundedProducer(settings, client_id=f"{settings.executor_id}-{topic}"[:200])
-        self._waiting: list[tuple[Record, asyncio.Future[Delivered]]] = []
+        self._waiting: deque[tuple[Record, asyncio.Future[Delivered]]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
     async def publish(self, record: Record) -> Delivered:
@@ -69,7 +72,8 @@ class _Publisher:
         future: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, future))
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send_all())
+            # In a context of its own: what it sends is of many runs.
+            self._sending = asyncio.create_task(self._send_all(), context=Context())
         return await future
 
     async def stop(self) -> None:
@@ -84,9 +88,7 @@ class _Publisher:
 
     async def _send_all(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
-            # Who went away before the message was sent takes it along.
-            batch = [(record, future) for record, future in batch if not future.done()]
+            batch = self._take()
             try:
                 places = await self._producer.send([record for record, _ in batch])
             except asyncio.CancelledError:
@@ -100,6 +102,17 @@ class _Publisher:
             for (_, future), place in zip(batch, places, strict=True):
                 if not future.done():
                     future.set_result(place)
+
+    def _take(self) -> list[tuple[Record, asyncio.Future[Delivered]]]:
+        batch: list[tuple[Record, asyncio.Future[Delivered]]] = []
+        size = 0
+        while self._waiting and len(batch) < _MOST_TOGETHER and size < _MOST_BYTES_TOGETHER:
+            record, future = self._waiting.popleft()
+            # Who went away before the message was sent takes it along.
+            if not future.done():
+                batch.append((record, future))
+                size += len(record.value)
+        return batch
 
 
 def _refuse(future: "asyncio.Future[Delivered]", error: Exception) -> None:

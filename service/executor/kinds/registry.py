@@ -1,5 +1,6 @@
 """Finds a kind by its name and checks settings against it; what the API calls when an agent or workflow is saved."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,12 @@ from service.executor.kinds.kafka_message import KafkaSettings
 from service.executor.kinds.noop import NoopAgent, NoopSettings
 from service.executor.kinds.secrets import SecretFolder
 from service.executor.kinds.transform import TransformAgent, TransformSettings
+from service.platform.logging import get_logger
 from service.platform.settings import Settings
+
+CLOSE_SECONDS = 8.0
+
+log = get_logger(__name__)
 
 _BUILTIN: dict[str, type[AgentSettings]] = {
     "delay": DelaySettings,
@@ -137,6 +143,19 @@ def create_agents(settings: Settings) -> dict[str, Agent[Any]]:
     for agent in agents.values():
         agent.secret_folder = SecretFolder(settings.agent_secrets_dir)
     return agents
+
+
+async def close_agents(agents: Mapping[str, Agent[Any]]) -> None:
+    """Close all, in a bounded time; one that cannot be closed holds up no other."""
+
+    async def close(agent: Agent[Any]) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await agent.close()
+        except Exception as error:  # noqa: BLE001 - a package's agent may raise anything
+            log.warning("An agent was not closed", kind=agent.kind, reason=type(error).__name__)
+
+    await asyncio.gather(*map(close, agents.values()))
 
 
 def _path(location: tuple[int | str, ...]) -> str:
