@@ -6,7 +6,7 @@ import pulumi
 
 from infra.endpoints import Login
 from infra.random_hex import SECRET_BYTES, RandomHex
-from stacks.load import SECRET_KEYS
+from stacks.load import AGENT_SECRET, SECRET_KEYS
 
 
 class Secrets(pulumi.ComponentResource):
@@ -28,6 +28,19 @@ class Secrets(pulumi.ComponentResource):
         self.admin = self._secret("adminPassword")
         self.grafana = self._secret("grafanaPassword")
         self.register_outputs({})
+
+    def of_agents(self, names: Sequence[str]) -> dict[str, pulumi.Output[str]]:
+        """The secrets that agents may use, by name. Nobody can make them up, so each must be given."""
+        return {name: pulumi.Output.secret(self._given_to_agents(name)) for name in names}
+
+    def _given_to_agents(self, name: str) -> pulumi.Output[str]:
+        key = AGENT_SECRET + name
+        value = self._config.get_secret(key)
+        if value is None:
+            raise ValueError(
+                f"executor.agentSecrets names {name}, but there is no such secret: `pulumi config set --secret {key}`"
+            )
+        return value
 
     def fixed(self, name: str) -> pulumi.Output[str]:
         """A generated secret that no rotation touches, because what it protects can't follow: say, old backups."""

@@ -141,7 +141,7 @@ class Workload:
     config_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Content by path below CONFIG_FOLDER."""
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Content by name below SECRETS_FOLDER."""
+    """Content by path below SECRETS_FOLDER."""
     foreign_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Secrets of the namespace that somebody else keeps: by their name the file for each of their keys."""
     told: Mapping[str, str] = field(default_factory=dict)

@@ -33,8 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--accept-loss", action="store_true", help="go back also where that loses data")
     migrate.add_argument("--check", action="store_true", help="only tell, by the exit code, whether that loses data")
     commands.add_parser("schema", help="print the revision of the database and the newest one as JSON")
-    check = commands.add_parser("check", help="try a connection and say what is wrong with it")
-    check.add_argument("part", choices=("database", "kafka"))
+    check = commands.add_parser("check", help="try a connection, or what is installed, and say what is wrong with it")
+    check.add_argument("part", choices=("database", "kafka", "agents"))
     access = commands.add_parser("kafka-access", help="make Kafka's topics, logins and rights what a plan says")
     access.add_argument("--plan", type=Path, required=True, metavar="FILE", help="the plan, JSON")
     openapi = commands.add_parser("openapi", help="print the OpenAPI document")
@@ -51,6 +51,23 @@ def _run_loop(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(body())
     return 0
+
+
+def _with_kinds(command: Callable[[Settings], int]) -> Callable[[Settings], int]:
+    """The command, once it is known that all agent kinds that are installed can be used."""
+
+    def run(settings: Settings) -> int:
+        from service.executor.kinds.installed import UnusableKindError
+        from service.executor.kinds.registry import known_kinds
+
+        try:
+            known_kinds()
+            return command(settings)
+        except UnusableKindError as error:
+            logging.getLogger(__name__).critical("An agent kind cannot be used: %s", error)
+            return EXIT_WRONG_SETTINGS
+
+    return run
 
 
 def _api(settings: Settings) -> int:
@@ -113,6 +130,19 @@ def _schema(settings: Settings) -> int:
     return 0
 
 
+def _check_agents() -> int:
+    from service.executor.kinds.installed import UnusableKindError
+    from service.executor.kinds.registry import known_kinds
+
+    try:
+        kinds = known_kinds().values()
+    except UnusableKindError as error:
+        sys.stderr.write(f"agents: not usable: {error}\n")
+        return EXIT_FAILED
+    sys.stdout.write("agents: " + ", ".join(f"{each.kind} ({each.package or 'builtin'})" for each in kinds) + "\n")
+    return 0
+
+
 def _check(settings: Settings, part: str) -> int:
     from service.platform.database import check_database, create_engine
     from service.platform.kafka import check_kafka
@@ -166,12 +196,15 @@ def main(arguments: list[str]) -> int:
     except InvalidSettingsError as error:
         sys.stderr.write("The settings cannot be used:\n" + "".join(f"  {line}\n" for line in str(error).split("\n")))
         return EXIT_WRONG_SETTINGS
+    if given.command == "check" and given.part == "agents":
+        return _check_agents()
     if given.command == "check":
         return _check(settings, given.part)
     from service.platform.logging import configure_logging
 
     configure_logging(settings)
-    commands = {"api": _api, "relay": _relay, "executor": _executor, "migrate": _migrate, "schema": _schema}
+    commands: dict[str, Callable[[Settings], int]] = {"relay": _relay, "migrate": _migrate, "schema": _schema}
+    commands |= {"api": _with_kinds(_api), "executor": _with_kinds(_executor)}
     if given.command == "migrate" and given.to:
         commands["migrate"] = partial(_go_back, target=given.to, accept_loss=given.accept_loss, only_check=given.check)
     try:

@@ -19,6 +19,9 @@ SECRET_KEYS = frozenset(
 """Top-level keys that may be given with `pulumi config set --secret`; what is not given is generated, but for
 `kafkaPassword`, which belongs to brokers that somebody else runs."""
 
+AGENT_SECRET = "agentSecret-"  # noqa: S105 - what keys begin with
+"""What the keys of secrets that agents may use begin with; their name follows, as `executor.agentSecrets` has it."""
+
 _PREFIX = f"{PROJECT}:"
 
 EXTENDS = f"{_PREFIX}extends"
@@ -118,11 +121,11 @@ def parse_stack(name: str, config: Mapping[str, Any], secret_keys: Iterable[str]
         if not key.startswith(_PREFIX):
             continue
         field = key.removeprefix(_PREFIX)
-        if field in SECRET_KEYS:
+        if field in SECRET_KEYS or field.startswith(AGENT_SECRET):
             if key not in secret:
                 faults.append(f"{key} is in plain text; set it with `pulumi config set --secret {field}`")
         elif key in secret:
-            faults.append(f"{key} is encrypted; only {', '.join(sorted(SECRET_KEYS))} may be")
+            faults.append(f"{key} is encrypted; only {', '.join(sorted(SECRET_KEYS))} and {AGENT_SECRET}... may be")
         else:
             fields[field] = value
     if "name" in fields:
@@ -132,6 +135,9 @@ def parse_stack(name: str, config: Mapping[str, Any], secret_keys: Iterable[str]
         stack = Stack.model_validate({"name": name, **fields})
     except ValidationError as error:
         raise StackError(name, faults + list(_worded(error))) from None
+    given = {key.removeprefix(_PREFIX + AGENT_SECRET) for key in config if key.startswith(_PREFIX + AGENT_SECRET)}
+    for unused in sorted(given - set(stack.executor.agent_secrets)):
+        faults.append(f"{_PREFIX}{AGENT_SECRET}{unused} is given, but executor.agentSecrets does not name {unused}")
     if faults:
         raise StackError(name, faults)
     return stack

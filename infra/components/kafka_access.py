@@ -29,7 +29,7 @@ def access_plan(stack: Stack, layout: ClusterLayout, logins: Mapping[str, Sequen
             "min_in_sync": settings.min_in_sync,
             "retention_hours": settings.retention_hours,
         }
-        for name in (settings.execution_topic, settings.cancellation_topic)
+        for name in (settings.execution_topic, settings.cancellation_topic, *stack.executor.kafka_topics)
     ]
     plan = {
         "brokers": layout.addresses(INTERNAL_PORT),
@@ -52,12 +52,13 @@ def _grants(stack: Stack, program: str) -> list[dict[str, object]]:
             # The right to write holds the one to do so idempotently.
             return list(_on("topic", topics, "WRITE"))
         case "executor":
-            return [*_on("topic", topics, "READ"), *_on("group", [EXECUTOR_GROUP], "READ")]
+            published = _on("topic", stack.executor.kafka_topics, "WRITE")
+            return [*_on("topic", topics, "READ"), *_on("group", [EXECUTOR_GROUP], "READ"), *published]
         case "api":
             # It sends and reads nothing itself; operators look at topics and lag from its container.
             return [*_on("topic", topics, "DESCRIBE"), *_on("group", [EXECUTOR_GROUP], "DESCRIBE")]
         case "migrations":
-            return list(_on("topic", topics, "DESCRIBE"))
+            return list(_on("topic", (*topics, *stack.executor.kafka_topics), "DESCRIBE"))
     raise KeyError(program)
 
 

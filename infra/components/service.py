@@ -14,6 +14,9 @@ from stacks.model import Stack
 from stacks.parts.common import Autoscaling, HealthTiming, Resources
 from stacks.parts.service import Pool
 
+AGENT_SECRETS = "agents"
+"""The folder, among the executor's secrets, of those that agents may use."""
+
 WORKER_PORT = 8001
 """Where relay and executor tell their health and figures."""
 
@@ -63,6 +66,8 @@ class Migrations(pulumi.ComponentResource):
                     "BOOTSTRAP_ADMIN_PASSWORD_FILE": secret_path("admin_password"),
                     "KAFKA_TOPIC_PARTITIONS": str(stack.kafka.partitions),
                     "KAFKA_TOPIC_REPLICATION": str(parts.kafka.replication),
+                    # Whoever runs other brokers makes the topics there.
+                    "KAFKA_AGENT_TOPICS": ",".join(stack.executor.kafka_topics if stack.kafka.provision else ()),
                 },
                 told=parts.postgres.told("migrations"),
                 secret_files={**parts.secret_files("migrations"), "admin_password": parts.secrets.admin},
@@ -157,12 +162,16 @@ class Executors(pulumi.ComponentResource):
             "EXECUTOR_CONCURRENCY": str(executor.concurrency),
             "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
             "HTTP_AGENT_ALLOWED_HOSTS": ",".join(executor.http_allowed_hosts),
+            "KAFKA_AGENT_TOPICS": ",".join(executor.kafka_topics),
+            "AGENT_SECRETS_DIR": secret_path(AGENT_SECRETS) if executor.agent_secrets else "",
         }
+        given = parts.secrets.of_agents(executor.agent_secrets)
+        agent_secrets = {f"{AGENT_SECRETS}/{name}": value for name, value in given.items()}
 
         def place(part: str, more: Mapping[str, str], replicas: int, scaling: Autoscaling | None) -> None:
             placed = _worker(
                 self, parts, part, "executor", executor.pool, executor.resources, executor.health, migrated,
-                {**env, **more}, replicas, scaling,
+                {**env, **more}, replicas, scaling, agent_secrets,
             )  # fmt: skip
             self.placed.append(placed)
 
@@ -188,8 +197,11 @@ def _worker(
     env: Mapping[str, str],
     replicas: int,
     scaling: Autoscaling | None = None,
+    secret_files: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Placed:
     trust = parts.trust
+    # The executor reads an agent's secret each time that a step needs it.
+    read_again = secret_files or {}
     return parts.target.place(
         Workload(
             part=part,
@@ -199,8 +211,8 @@ def _worker(
             command=[command],
             env={**parts.env(command, pool), **trust.env(), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
             told=parts.postgres.told(command),
-            secret_files={**parts.secret_files(command), **trust.identity(command)},
-            rereads=IDENTITY_FILES,
+            secret_files={**parts.secret_files(command), **trust.identity(command), **read_again},
+            rereads=IDENTITY_FILES | read_again.keys(),
             ports=[Port(WORKER_PORT, peers=["prometheus"])],
             health=Health(
                 probe(f"{trust.scheme}://localhost:{WORKER_PORT}/health"),

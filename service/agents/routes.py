@@ -6,14 +6,20 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from service.agents import store
-from service.agents.schemas import AgentAnswer, AgentRequest
+from service.agents.schemas import AgentAnswer, AgentKind, AgentKinds, AgentRequest
 from service.audit.change import AGENT, change, locked
 from service.audit.record import Actor, record
 from service.auth.access import GuardedRouter, requires
 from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.auth.scopes import Scope
-from service.executor.kinds.registry import InvalidAgentSettingsError, validate_settings
+from service.executor.kinds.registry import (
+    InvalidAgentSettingsError,
+    UnknownKindError,
+    known_kinds,
+    settings_schema,
+    validate_settings,
+)
 from service.platform.database import autocommit, transaction
 from service.platform.paging import Page, Paging
 from service.platform.problems import FieldProblem, documented, invalid, not_found
@@ -26,6 +32,9 @@ router = GuardedRouter(prefix="/agents", tags=["agents"])
 def _checked_settings(body: AgentRequest) -> dict[str, Any]:
     try:
         return validate_settings(body.kind, body.settings)
+    except UnknownKindError as error:
+        fields = [FieldProblem(field=found.path, message=found.message) for found in error.errors]
+        raise invalid(fields, f"There are no agents of the kind {body.kind}.") from None
     except InvalidAgentSettingsError as error:
         fields = [
             FieldProblem(field=f"settings.{found.path}".rstrip("."), message=found.message) for found in error.errors
@@ -59,6 +68,17 @@ async def list_agents(paging: Paging, state: State) -> Page[AgentAnswer]:
         rows, total = await store.page(connection, limit=paging.size, offset=paging.offset)
     items = [AgentAnswer.model_validate(row) for row in rows]
     return Page(items=items, total=total, page=paging.page, size=paging.size)
+
+
+@router.get("/kinds", dependencies=[requires(Role.VIEWER, Scope.AGENTS_READ)], responses=documented())
+async def list_agent_kinds() -> AgentKinds:
+    """List the kinds that agents can be of, with what their settings must be."""
+    return AgentKinds(
+        items=[
+            AgentKind(kind=each.kind, package=each.package, settings_schema=settings_schema(each.kind))
+            for each in known_kinds().values()
+        ]
+    )
 
 
 @router.get("/{agent_id}", dependencies=[requires(Role.VIEWER, Scope.AGENTS_READ)], responses=documented(404))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from service.executor.active import ActiveRuns
 from service.executor.cancellations import CancellationListener
 from service.executor.consumer import ExecutionConsumer
-from service.executor.kinds.registry import create_agents
+from service.executor.kinds.registry import close_agents, create_agents
 from service.executor.leases import Heartbeat, Sweeper
 from service.executor.repository import RunRepository
 from service.executor.runner import Runner
@@ -30,7 +30,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     """Execute runs until the event is set. Raises what a loop broke down with: the process should be started anew."""
     lease = settings.executor_lease_seconds
     pulse = Pulse()
-    agents = create_agents(settings.http_agent_allowed_hosts)
+    agents = create_agents(settings)
     engine = create_engine(settings, application="workflow-executor")
     repository = RunRepository(
         engine,
@@ -71,8 +71,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
             drained.set()
     finally:
         await active.drain(2.0)
-        for agent in agents.values():
-            await agent.close()
+        await close_agents(agents)
         await repository.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):

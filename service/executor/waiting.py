@@ -1,7 +1,7 @@
 """What a step waits for that ends by a signal from outside."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 OnTimeout = Literal["fail", "continue"]
@@ -23,6 +23,10 @@ class Waiting:
     def as_json(self) -> dict[str, Any]:
         """The form in which it is journalled."""
         return asdict(self)
+
+    def redacted(self, clear: Callable[[Any], Any]) -> "Waiting":
+        """The same, with all that an agent could have put a secret into cleared of it."""
+        return replace(self, shown=clear(self.shown), otherwise=clear(self.otherwise))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,14 @@ class Record:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Where a message is."""
+
+    partition: int
+    offset: int
+
+
 class BoundedProducer:
     """An idempotent producer (acks=all) whose every wait ends.
 
@@ -86,10 +94,13 @@ class BoundedProducer:
             raise
         self._producer = producer
 
-    async def send(self, records: Sequence[Record]) -> None:
-        """Deliver all records, in order for each key. Raises KafkaUnavailableError when it fails or takes too long."""
+    async def send(self, records: Sequence[Record]) -> list[Delivered]:
+        """Deliver all records, in order for each key, and say where each is.
+
+        Raises KafkaUnavailableError when it fails or takes too long.
+        """
         if not records:
-            return
+            return []
         await self.start()
         producer = self._producer
         try:
@@ -104,7 +115,7 @@ class BoundedProducer:
                     )
                     for record in records
                 ]
-                await asyncio.gather(*futures)
+                sent = await asyncio.gather(*futures)
         except (KafkaError, TimeoutError, OSError) as error:
             await self._discard()
             raise KafkaUnavailableError(
@@ -113,6 +124,7 @@ class BoundedProducer:
         except BaseException:
             await self._discard()
             raise
+        return [Delivered(each.partition, each.offset) for each in sent]
 
     async def stop(self) -> None:
         """Send what is buffered and close, in ``STOP_SECONDS`` at most; never raises."""
@@ -200,11 +212,13 @@ async def stop_consumer(consumer: Any) -> None:
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
-    """Create the service's topics that do not exist and return their names; existing ones are left as they are.
+    """Create the topics of the service and of its agents that do not exist and return their names.
+
+    Existing ones are left as they are.
 
     Raises KafkaUnavailableError when the brokers do not answer or refuse, KafkaRefusedError when this login may not.
     """
-    wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic]
+    wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic, *settings.kafka_agent_topics]
     admin = AIOKafkaAdminClient(
         **connection_options(settings), client_id="migrate", request_timeout_ms=_REQUEST_MILLISECONDS
     )

@@ -5,6 +5,7 @@ handed over. A wrong value stops the process with a message that names the varia
 """
 
 import os
+import re
 import socket
 import ssl
 from functools import cached_property
@@ -125,6 +126,8 @@ class Settings(BaseSettings):
     run_cancel_deadline_seconds: int = Field(60, ge=10)
     worker_http_port: int = Field(8001, ge=1, le=65535)
     http_agent_allowed_hosts: CommaList = ()
+    kafka_agent_topics: CommaList = ()
+    agent_secrets_dir: Path | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -146,6 +149,7 @@ class Settings(BaseSettings):
         "trusted_hosts",
         "forwarded_allow_ips",
         "http_agent_allowed_hosts",
+        "kafka_agent_topics",
         mode="before",
     )
     @classmethod
@@ -217,7 +221,7 @@ class Settings(BaseSettings):
             raise ValueError(f"names {value}, which cannot be used: {reason}") from None
         return value
 
-    @field_validator("tls_cert_file", "tls_key_file", mode="before")
+    @field_validator("tls_cert_file", "tls_key_file", "agent_secrets_dir", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
@@ -254,7 +258,22 @@ class Settings(BaseSettings):
                 f"DEFAULT_PAGE_SIZE is {self.default_page_size}, more than MAX_PAGE_SIZE {self.max_page_size}"
             )
         self._check_kafka_login()
+        self._check_agents()
         return self
+
+    def _check_agents(self) -> None:
+        for topic in self.kafka_agent_topics:
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", topic):
+                raise ValueError(f"KAFKA_AGENT_TOPICS contains {topic!r}, which is no name of a topic")
+            if topic in (self.kafka_execution_topic, self.kafka_cancellation_topic):
+                raise ValueError(f"KAFKA_AGENT_TOPICS contains {topic}, which is a topic of the service itself")
+        folder = self.agent_secrets_dir
+        for variable, path in os.environ.items():
+            if folder is not None and variable.endswith("_FILE") and Path(path).parent == folder:
+                raise ValueError(
+                    f"AGENT_SECRETS_DIR is {folder}, where the file of {variable} is: agents could read it; give a"
+                    " folder of their own"
+                )
 
     def _check_production(self) -> None:
         debugging = {"API_RELOAD": self.api_reload, "DATABASE_ECHO": self.database_echo}

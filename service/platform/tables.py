@@ -28,7 +28,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 RUN_STATUSES = ("queued", "running", "paused", "waiting", "completed", "failed", "cancelled")
 FINAL_RUN_STATUSES = ("completed", "failed", "cancelled")
 STEP_STATUSES = ("pending", "running", "waiting", "completed", "failed", "skipped", "cancelled")
-AGENT_KINDS = ("http", "transform", "delay", "noop", "approval")
 ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
@@ -102,7 +101,6 @@ agents = Table(
     _created("updated_at"),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("name"),
-    _one_of("kind", AGENT_KINDS),
 )
 
 workflows = Table(

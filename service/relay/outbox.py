@@ -32,7 +32,7 @@ log = get_logger(__name__)
 class Sender(Protocol):
     """What delivers records: returns when all are acknowledged, raises when that is not certain."""
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[Record]) -> object:
         """Deliver all records."""
 
 

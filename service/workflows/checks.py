@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from service.executor.expressions import InvalidExpressionError, expressions_in
 from service.executor.json_schema import schema_problems
-from service.executor.kinds.registry import least_timeout_seconds
+from service.executor.kinds.registry import least_timeout_seconds, settings_problem
 from service.executor.references import is_always_false, reading_of, trap_in
 from service.executor.values import is_deeper
 from service.platform.problems import FieldProblem
@@ -86,6 +86,9 @@ class _StepList:
         agent = self._agents.get(step.agent)
         if agent is None:
             yield self._at(index, "agent", f"there is no agent named {step.agent!r}; create it first")
+            return
+        if problem := settings_problem(agent.kind, agent.settings):
+            yield self._at(index, "agent", f"the agent {step.agent!r} has to be changed first: {problem}")
             return
         least = least_timeout_seconds(agent.kind, agent.settings)
         if step.timeout_seconds < least:

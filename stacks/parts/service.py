@@ -100,6 +100,15 @@ class Executor(Part):
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     http_allowed_hosts: tuple[str, ...] = ()
     """Hosts that an HTTP agent may call."""
+    kafka_topics: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")], ...], Field(max_length=50)
+    ] = ()
+    """Topics that a kafka agent may publish to. Brokers that are run here get them; whoever runs others makes them, and
+    lets the login write there."""
+    agent_secrets: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")], ...], Field(max_length=200)
+    ] = ()
+    """Names of the secrets that agents may use; the value of each is the secret `agentSecret-<name>` of the config."""
     pool: Pool = Pool(size=6, overflow=6)
     resources: Resources = Resources(cpus=1, memory=384)
     health: HealthTiming = HealthTiming()

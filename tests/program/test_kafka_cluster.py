@@ -109,6 +109,16 @@ def test_both_topics_are_declared(plan: AccessPlan) -> None:
     ]
 
 
+def test_the_topics_of_agents_are_made_and_only_executors_may_write_to_them(stack: Stack) -> None:
+    executor = stack.executor.model_copy(update={"kafka_topics": ("shop.orders",)})
+    logins = {each: [Login(f"{each}-1", secret())] for each in PROGRAMS}
+    changed = stack.model_copy(update={"executor": executor})
+    made = AccessPlan.model_validate_json(access_plan(changed, ClusterLayout(3, DOMAIN), logins))
+    assert [(topic.name, topic.partitions, topic.replication) for topic in made.topics][2:] == [("shop.orders", 9, 3)]
+    rights = {(rule.principal, rule.operation) for rule in rules_of(made) if rule.name == "shop.orders"}
+    assert rights == {("User:executor-1", "WRITE"), ("User:migrations-1", "DESCRIBE")}
+
+
 def test_each_login_has_only_the_rights_of_its_work(plan: AccessPlan) -> None:
     found = {(rule.principal, rule.resource, rule.name, rule.operation) for rule in rules_of(plan)}
     topics = (EXECUTION, CANCELLATION)

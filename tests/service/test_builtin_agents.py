@@ -8,27 +8,29 @@ import pytest
 
 from service.executor.kinds.base import StepContext, StepFailedError
 from service.executor.kinds.registry import (
-    AGENT_KINDS,
+    BUILTIN_KINDS,
     InvalidAgentSettingsError,
     create_agents,
+    known_kinds,
     least_timeout_seconds,
     parse_settings,
     settings_schema,
     validate_settings,
 )
-from service.platform import tables
+from tests.service.support import make_settings
 
 pytestmark = pytest.mark.ring("unit")
 
+SETTINGS = make_settings("postgresql://u@h/d")
 CONTEXT = StepContext(run_id="run", step_id="step", attempt=1, correlation_id="req-1")
 
 
 async def call(kind: str, settings: dict[str, Any], step_input: dict[str, Any]) -> Any:
-    return await create_agents()[kind].run(parse_settings(kind, settings), step_input, CONTEXT)
+    return await create_agents(SETTINGS)[kind].run(parse_settings(kind, settings), step_input, CONTEXT)
 
 
-def test_the_registry_has_exactly_the_kinds_that_the_schema_allows() -> None:
-    assert set(AGENT_KINDS) == set(tables.AGENT_KINDS) == set(create_agents())
+def test_an_executor_has_an_agent_of_every_kind_that_the_api_knows() -> None:
+    assert set(BUILTIN_KINDS) == set(known_kinds()) == set(create_agents(SETTINGS))
 
 
 async def test_a_noop_agent_returns_its_input() -> None:
@@ -108,6 +110,6 @@ def test_the_least_timeout_of_a_step_is_the_length_of_its_delay() -> None:
     assert least_timeout_seconds("noop", {}) == 0
 
 
-@pytest.mark.parametrize("kind", AGENT_KINDS)
+@pytest.mark.parametrize("kind", BUILTIN_KINDS)
 def test_every_kind_describes_its_settings(kind: str) -> None:
     assert settings_schema(kind)["type"] == "object"

@@ -60,6 +60,8 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     "KAFKA_TOPIC_PARTITIONS": 6,
     "KAFKA_TOPIC_REPLICATION": 1,
     "HTTP_AGENT_ALLOWED_HOSTS": (),
+    "KAFKA_AGENT_TOPICS": (),
+    "AGENT_SECRETS_DIR": None,
     "READINESS_REQUIRES_KAFKA": True,
     "GRACEFUL_SHUTDOWN_SECONDS": 20,
     "TLS_CERT_FILE": None,
@@ -106,6 +108,9 @@ def test_a_required_variable_that_is_missing_is_named(variable: str, environment
         ("LOG_FORMAT", "TEXT", "log_format", "text"),
         ("API_PREFIX", "/api/v2", "api_prefix", "/api/v2"),
         ("HTTP_AGENT_ALLOWED_HOSTS", "", "http_agent_allowed_hosts", ()),
+        ("KAFKA_AGENT_TOPICS", "orders, bills", "kafka_agent_topics", ("orders", "bills")),
+        ("AGENT_SECRETS_DIR", "/run/agents", "agent_secrets_dir", Path("/run/agents")),
+        ("AGENT_SECRETS_DIR", "", "agent_secrets_dir", None),
     ],
 )
 def test_a_value_is_read(
@@ -133,6 +138,9 @@ def test_a_value_is_read(
         ({"API_RELOAD": "true", "API_WORKERS": "2"}, "API_RELOAD", "one worker"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS", "CORS_ALLOW_CREDENTIALS"),
         ({"DEFAULT_PAGE_SIZE": "200"}, "DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE"),
+        ({"KAFKA_AGENT_TOPICS": "orders,a b"}, "KAFKA_AGENT_TOPICS", "'a b', which is no name"),
+        ({"KAFKA_AGENT_TOPICS": "workflow.execution.requests"}, "KAFKA_AGENT_TOPICS", "a topic of the service itself"),
+        ({"AGENT_SECRETS_DIR": "/s", "JWT_KEY_FILE": "/s/jwt"}, "AGENT_SECRETS_DIR", "where the file of JWT_KEY_FILE"),
         ({"ENVIRONMENT": "staging"}, "ENVIRONMENT", "production"),
         ({"ENVIRONMENT": "production", "API_RELOAD": "true"}, "API_RELOAD", "ENVIRONMENT is production"),
         ({"ENVIRONMENT": "production", "DATABASE_ECHO": "true"}, "DATABASE_ECHO", "ENVIRONMENT is production"),

@@ -53,6 +53,37 @@ def test_an_encrypted_setting_that_is_no_secret_is_refused() -> None:
         parse_stack("dev", {key: {"secure": "v1:abc"}}, [key])
 
 
+AGENTS = {f"{PROJECT}:executor": {"agentSecrets": ["shop"]}}
+
+
+def test_a_secret_of_agents_is_left_to_the_engine_like_the_others() -> None:
+    key = f"{PROJECT}:agentSecret-shop"
+    assert parse_stack("dev", {**AGENTS, key: {"secure": "v1:abc"}}, [key]).executor.agent_secrets == ("shop",)
+
+
+def test_a_secret_of_agents_in_plain_text_is_refused_without_being_shown() -> None:
+    with pytest.raises(StackError, match="`pulumi config set --secret agentSecret-shop`") as refused:
+        parse_stack("dev", {**AGENTS, f"{PROJECT}:agentSecret-shop": "hunter2-hunter2"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_secret_of_agents_that_nobody_may_use_is_refused() -> None:
+    key = f"{PROJECT}:agentSecret-other"
+    with pytest.raises(StackError, match=r"executor\.agentSecrets does not name other"):
+        parse_stack("dev", {**AGENTS, key: {"secure": "v1:abc"}}, [key])
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", ""])
+def test_the_name_of_a_secret_of_agents_is_that_of_a_file(name: str) -> None:
+    with pytest.raises(StackError, match=r"executor\.agentSecrets"):
+        parse_stack("dev", {f"{PROJECT}:executor": {"agentSecrets": [name]}})
+
+
+def test_agents_may_not_be_let_at_the_services_own_topics() -> None:
+    with pytest.raises(StackError, match=r"executor\.kafkaTopics is workflow\.execution\.requests"):
+        parse_stack("dev", {f"{PROJECT}:executor": {"kafkaTopics": ["workflow.execution.requests"]}})
+
+
 def test_keys_of_other_namespaces_are_left_alone() -> None:
     assert parse_stack("dev", {"docker:host": "unix:///var/run/docker.sock"}).name == "dev"
 

@@ -38,7 +38,7 @@ def files(objects: Objects) -> list[pulumi.Resource]:
                 f"{workload.part}-secrets",
                 metadata=objects.metadata(f"{workload.part}-secrets"),
                 # Not `string_data`: the cluster turns that into `data`, which every refresh would call a drift.
-                data={name: _encoded(text) for name, text in workload.secret_files.items()},
+                data={_key(path): _encoded(text) for path, text in workload.secret_files.items()},
                 opts=objects.opts,
             )
         )
@@ -130,7 +130,7 @@ def _projected(workload: Workload) -> core.ProjectedVolumeSourceArgs:
         source = core.ConfigMapProjectionArgs(name=f"{workload.part}-config", items=items)
         sources.append(core.VolumeProjectionArgs(config_map=source))
     if workload.secret_files:
-        items = [core.KeyToPathArgs(key=name, path=f"secrets/{name}") for name in sorted(workload.secret_files)]
+        items = [core.KeyToPathArgs(key=_key(path), path=f"secrets/{path}") for path in sorted(workload.secret_files)]
         secret = core.SecretProjectionArgs(name=f"{workload.part}-secrets", items=items)
         sources.append(core.VolumeProjectionArgs(secret=secret))
     for name, keys in sorted(workload.foreign_secrets.items()):
@@ -140,7 +140,7 @@ def _projected(workload: Workload) -> core.ProjectedVolumeSourceArgs:
 
 
 def _key(path: str) -> str:
-    """The key of a config file in its ConfigMap, where slashes are not allowed."""
+    """The key of a file in its ConfigMap or Secret, where slashes are not allowed."""
     return path.replace("/", "__")
 
 

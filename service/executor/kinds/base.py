@@ -1,16 +1,25 @@
 """What every agent kind is: typed settings, and one coroutine that turns a step's input into its output."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from service.executor.kinds.secrets import SecretFolder, SecretReader, SecretUnusableError
+
+SAVING = "saving"
+"""Names the flag in the context of a validation that is about settings to be saved, not about saved ones."""
 
 
 class AgentSettings(BaseModel):
     """Base of the kinds' settings: immutable, and a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def least_seconds(self) -> float:
+        """How long a step with these settings takes at least: a timeout below it can never be kept."""
+        return 0.0
 
 
 class StepFailedError(Exception):
@@ -34,12 +43,26 @@ class StepFailedError(Exception):
 
 @dataclass(frozen=True)
 class StepContext:
-    """Which attempt this is; agents use it to identify themselves to what they call."""
+    """Which attempt this is; agents use it to identify themselves to what they call.
+
+    ``run_id`` and ``step_id`` are the same for all attempts; an item of ``for_each`` has a ``step_id`` of its own.
+    """
 
     run_id: str
     step_id: str
     attempt: int
     correlation_id: str
+    secrets: SecretReader = field(default_factory=SecretReader, repr=False, compare=False)
+
+    def secret(self, name: str) -> str:
+        """A secret that the settings name; whatever the attempt leaves behind is cleared of it. Raises StepFailedError.
+
+        Send it where it belongs and keep it nowhere.
+        """
+        try:
+            return self.secrets.read(name)
+        except SecretUnusableError as error:
+            raise StepFailedError(error.code, str(error), retryable=False) from None
 
 
 SettingsT = TypeVar("SettingsT", bound=AgentSettings)
@@ -56,6 +79,9 @@ class Agent(ABC, Generic[SettingsT]):
     again after a crash gives the same and touches nothing."""
 
     settings_model: type[SettingsT]
+
+    secret_folder: SecretFolder | None = None
+    """Where the attempts' secrets come from; set by the executor."""
 
     @abstractmethod
     async def run(self, settings: SettingsT, step_input: dict[str, Any], context: StepContext) -> Any:

@@ -16,6 +16,10 @@ class DelaySettings(AgentSettings):
 
     seconds: float = Field(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False)
 
+    def least_seconds(self) -> float:
+        """The wait itself."""
+        return self.seconds
+
 
 class DelayAgent(Agent[DelaySettings]):
     """Waits, then returns the step's input. A cancelled run does not wait to the end."""

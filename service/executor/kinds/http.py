@@ -42,7 +42,7 @@ class HttpAgent(Agent[HttpSettings]):
 
     async def run(self, settings: HttpSettings, step_input: dict[str, Any], context: StepContext) -> Any:
         """Send the request and read the answer; the settings' timeout covers all of it, redirects included."""
-        request = build_request(settings, step_input)
+        request = build_request(settings, step_input, context)
         _identify(request, context)
         try:
             async with asyncio.timeout(settings.timeout_seconds):
@@ -150,7 +150,8 @@ def _redirect(request: OutgoingRequest, status: int, location: str) -> None:
     before, target = _parts(request.url), urljoin(request.url, location)
     after = _parts(target)
     if (before[0].scheme, *before[1:]) != (after[0].scheme, *after[1:]):
-        request.headers = {name: text for name, text in request.headers.items() if name.lower() in _HARMLESS_HEADERS}
+        kept = _HARMLESS_HEADERS - request.secret_headers
+        request.headers = {name: text for name, text in request.headers.items() if name.lower() in kept}
     request.url = target
     if (status == 303 and request.method != "HEAD") or (status in (301, 302) and request.method == "POST"):
         request.drop_body()
