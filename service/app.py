@@ -14,6 +14,8 @@ from service.auth import routes as auth
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.events import routes as events
+from service.events.streams import Streams
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
 from service.platform import failover, metrics, problems, rate_headers
@@ -64,6 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
         backlog=Backlog(engine, settings.run_backlog_limit),
         versions=CurrentVersions(engine),
+        streams=Streams(engine),
     )
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:
@@ -72,6 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await app.state.service.streams.stop()
         await app.state.service.acceptor.stop()
         await app.state.service.backlog.stop()
         await wakeup.stop()
@@ -119,7 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs.router)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, workflows, agents, schedules, auth, audit):
+    for part in (execute, runs, events, workflows, agents, schedules, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 
