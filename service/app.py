@@ -39,6 +39,7 @@ from service.runs.backlog import Backlog
 from service.runs.idempotency import REPEATED
 from service.schedules import routes as schedules
 from service.state import ServiceState
+from service.webhooks import routes as webhooks
 from service.workflows import routes as workflows
 from service.workflows.current import CurrentVersions
 
@@ -123,7 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs.router)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, events, workflows, agents, schedules, auth, audit):
+    for part in (execute, runs, events, workflows, agents, schedules, webhooks, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

@@ -99,6 +99,7 @@ class Api(pulumi.ComponentResource):
                 env={
                     **parts.env("api", api.pool),
                     **api_env(stack),
+                    **webhook_env(stack),
                     **parts.trust.env(),
                     **({"JWT_PREVIOUS_SECRET_FILE": secret_path("jwt_previous")} if previous is not None else {}),
                 },
@@ -106,6 +107,7 @@ class Api(pulumi.ComponentResource):
                 secret_files={
                     **parts.secret_files("api"),
                     "jwt": parts.secrets.jwt,
+                    "webhook": parts.secrets.webhook,
                     **({"jwt_previous": previous} if previous is not None else {}),
                     **parts.trust.identity("api"),
                 },
@@ -133,14 +135,15 @@ class Api(pulumi.ComponentResource):
 
 
 class Relay(pulumi.ComponentResource):
-    """What carries accepted runs from the outbox to Kafka."""
+    """What carries accepted runs from the outbox to Kafka, fires schedules and sends webhooks."""
 
     def __init__(self, parts: ServiceParts, migrated: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Relay", "relay-service")
         relay = parts.stack.relay
         self.placed = _worker(
-            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated, {}, relay.replicas
-        )
+            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated,
+            webhook_env(parts.stack), relay.replicas, secret_files={"webhook": parts.secrets.webhook},
+        )  # fmt: skip
         self.register_outputs({})
 
 
@@ -156,7 +159,7 @@ class Executors(pulumi.ComponentResource):
         env = {
             "EXECUTOR_CONCURRENCY": str(executor.concurrency),
             "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
-            "HTTP_AGENT_ALLOWED_HOSTS": ",".join(executor.http_allowed_hosts),
+            **hosts_env(parts.stack),
         }
 
         def place(part: str, more: Mapping[str, str], replicas: int, scaling: Autoscaling | None) -> None:
@@ -188,6 +191,8 @@ def _worker(
     env: Mapping[str, str],
     replicas: int,
     scaling: Autoscaling | None = None,
+    *,
+    secret_files: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Placed:
     trust = parts.trust
     return parts.target.place(
@@ -199,7 +204,7 @@ def _worker(
             command=[command],
             env={**parts.env(command, pool), **trust.env(), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
             told=parts.postgres.told(command),
-            secret_files={**parts.secret_files(command), **trust.identity(command)},
+            secret_files={**parts.secret_files(command), **(secret_files or {}), **trust.identity(command)},
             rereads=IDENTITY_FILES,
             ports=[Port(WORKER_PORT, peers=["prometheus"])],
             health=Health(
@@ -212,8 +217,8 @@ def _worker(
             stop_seconds=30,
             replicas=replicas,
             autoscale=_autoscale(replicas, scaling),
-            # The HTTP agent calls what workflows name; which hosts it may call is the executor's own setting.
-            calls_out=command == "executor",
+            # HTTP agents call what workflows name, the relay what webhooks name; which hosts that may be is a setting.
+            calls_out=command in ("executor", "relay"),
         ),
         parent=parent,
         needs=parts.ready,
@@ -276,6 +281,16 @@ def api_env(stack: Stack) -> dict[str, str]:
         # says who its visitor is, and passes on no such claim.
         **({"FORWARDED_ALLOW_IPS": "*"} if stack.edge else {}),
     }
+
+
+def hosts_env(stack: Stack) -> dict[str, str]:
+    """Where agents and webhooks may call."""
+    return {"HTTP_AGENT_ALLOWED_HOSTS": ",".join(stack.executor.http_allowed_hosts)}
+
+
+def webhook_env(stack: Stack) -> dict[str, str]:
+    """What the API, which takes webhooks, and the relay, which sends them, must know alike."""
+    return {"WEBHOOK_SECRET_FILE": secret_path("webhook"), **hosts_env(stack)}
 
 
 def _flag(value: bool) -> str:

@@ -3,6 +3,8 @@
 
 from sqlalchemy import text
 
+from service.webhooks.enqueue import NOTED
+
 # The claimed runs. "due" has locked them and said that they may be claimed.
 _CLAIM = """
 claimed AS (
@@ -167,6 +169,7 @@ WITH given AS (
     + _WRITE_STEPS
     + ","
     + _AUDIT
+    + NOTED
     + """
 SELECT id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 UNION ALL
@@ -203,6 +206,7 @@ WITH owner AS (
     RETURNING id, status, workflow_id, correlation_id, requested_by, error
 ), """
     + _AUDIT
+    + NOTED
     + """
 SELECT id FROM owner
 """

@@ -13,8 +13,9 @@ from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.openapi import document
 from service.platform.database import AnyRow, transaction
-from service.platform.tables import audit_log
-from tests.service.support import add_user
+from service.platform.settings import Settings
+from service.platform.tables import audit_log, webhook_deliveries
+from tests.service.support import add_user, make_settings
 
 pytestmark = pytest.mark.ring("service")
 
@@ -24,6 +25,7 @@ PREFIX = "/api/v1"
 PASSWORD = "a good long password"
 STEPS = [{"id": "only", "agent": "spare"}]
 
+URL = "https://hooks.example.test/runs"
 TIMES = {"expression": "0 7 * * *", "time_zone": "Europe/Berlin"}
 SCHEDULES = {("post", "/schedules"): "new", ("put", "/schedules/{schedule_id}"): "changed"}
 """What needs a body that names a workflow, and the name to give."""
@@ -39,6 +41,8 @@ BODIES: dict[Operation, dict[str, Any]] = {
     ("post", "/workflows/{workflow_id}/execute-many"): {"runs": [{"input": {"x": 1}}]},
     ("post", "/workflows/validate"): {"name": "new", "steps": STEPS},
     ("post", "/schedules/preview"): TIMES,
+    ("post", "/webhooks"): {"name": "new", "url": URL, "events": ["run.failed"]},
+    ("put", "/webhooks/{webhook_id}"): {"name": "changed", "url": URL, "events": ["run.completed"]},
 }
 """What is sent to the routes that need a body."""
 
@@ -64,6 +68,12 @@ READING = sorted(
 
 
 @pytest.fixture
+def api_settings(database: str) -> Settings:
+    """Settings with a host that webhooks may name."""
+    return make_settings(database, http_agent_allowed_hosts=("hooks.example.test",))
+
+
+@pytest.fixture
 async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, str]:
     """One thing of each kind, by the name that paths have for its id."""
     async with transaction(engine) as connection:
@@ -82,7 +92,18 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
     ]
     answer = await client.post(f"{PREFIX}/schedules/{schedules[1]['id']}/pause")
     assert answer.is_success, answer.text
+    hooks = [await made("/webhooks", name=f"webhook {number}", url=URL, events=["run.failed"]) for number in range(2)]
+    answer = await client.post(f"{PREFIX}/webhooks/{hooks[1]['id']}/disable")
+    assert answer.is_success, answer.text
+    async with transaction(engine) as connection:
+        statement = webhook_deliveries.insert().values(
+            webhook_id=hooks[0]["id"], run_id=run["run_id"], event="run.failed", payload={}
+        )
+        delivery_id = (await connection.execute(statement.returning(webhook_deliveries.c.id))).scalar_one()
     return {
+        "webhook_id": hooks[0]["id"],
+        "disabled_id": hooks[1]["id"],
+        "delivery_id": str(delivery_id),
         "agent_id": agent["id"],
         "workflow_id": (await made("/workflows", name="unused", steps=STEPS))["id"],
         "run_id": run["run_id"],
@@ -108,6 +129,8 @@ def do(client: httpx.AsyncClient, things: dict[str, str]) -> Do:
             body = {"name": name, "workflow_id": things["executed_id"], **TIMES}
         # Only a paused schedule can be resumed.
         ids = {**things, "schedule_id": things["paused_id"]} if path.endswith("/resume") else things
+        # As only a disabled webhook can be enabled.
+        ids = {**ids, "webhook_id": things["disabled_id"]} if path.endswith("/enable") else ids
         return await client.request(method.upper(), PREFIX + path.format(**ids), json=body)
 
     return call
