@@ -27,6 +27,8 @@ class Secrets(pulumi.ComponentResource):
         self.monitoring = self._secret("monitoringPassword")
         self.admin = self._secret("adminPassword")
         self.grafana = self._secret("grafanaPassword")
+        # The secrets of webhooks are derived from it, and their receivers learn of no rotation of the stack's.
+        self.webhook = self.fixed("webhookSecret")
         self.register_outputs({})
 
     def of_agents(self, names: Sequence[str]) -> dict[str, pulumi.Output[str]]:

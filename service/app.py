@@ -14,6 +14,8 @@ from service.auth import routes as auth
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.events import routes as events
+from service.events.streams import Streams
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
 from service.platform import failover, metrics, problems, rate_headers
@@ -39,6 +41,7 @@ from service.runs.idempotency import REPEATED
 from service.runs.reader import Reader
 from service.schedules import routes as schedules
 from service.state import ServiceState
+from service.webhooks import routes as webhooks
 from service.workflows import routes as workflows
 from service.workflows.current import CurrentVersions
 
@@ -67,6 +70,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         backlog=Backlog(engine, settings.run_backlog_limit),
         reader=Reader(engine, patience),
         versions=CurrentVersions(engine),
+        streams=Streams(engine),
     )
     app.state.readiness = ReadinessChecks(settings, engine)
     if not settings.authentication_enabled:
@@ -75,6 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await app.state.service.streams.stop()
         await app.state.service.acceptor.stop()
         await app.state.service.reader.stop()
         await app.state.service.backlog.stop()
@@ -121,7 +126,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     _add_layers(app, settings)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, control, again, workflows, agents, schedules, auth, audit):
+    for part in (execute, runs, control, again, events, workflows, agents, schedules, webhooks, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
     app.include_router(health.router)
     app.include_router(docs.router)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.events.streams import Streams
 from service.platform.failover import Patience
 from service.platform.settings import Settings
 from service.platform.sliding_window import SlidingWindow
@@ -36,6 +37,7 @@ class ServiceState:
     backlog: Backlog
     reader: Reader
     versions: CurrentVersions
+    streams: Streams
 
 
 async def _state(request: Request) -> ServiceState:

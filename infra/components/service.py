@@ -1,6 +1,6 @@
 """The programs of the service image: migrations, api, relay and executors. They share one set of env names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -104,6 +104,7 @@ class Api(pulumi.ComponentResource):
                 env={
                     **parts.env("api", api.pool),
                     **api_env(stack),
+                    **webhook_env(stack),
                     **parts.trust.env(),
                     **({"JWT_PREVIOUS_SECRET_FILE": secret_path("jwt_previous")} if previous is not None else {}),
                 },
@@ -111,6 +112,7 @@ class Api(pulumi.ComponentResource):
                 secret_files={
                     **parts.secret_files("api"),
                     "jwt": parts.secrets.jwt,
+                    "webhook": parts.secrets.webhook,
                     **({"jwt_previous": previous} if previous is not None else {}),
                     **parts.trust.identity("api"),
                 },
@@ -138,14 +140,15 @@ class Api(pulumi.ComponentResource):
 
 
 class Relay(pulumi.ComponentResource):
-    """What carries accepted runs from the outbox to Kafka."""
+    """What carries accepted runs from the outbox to Kafka, fires schedules and sends webhooks."""
 
     def __init__(self, parts: ServiceParts, migrated: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Relay", "relay-service")
         relay = parts.stack.relay
         self.placed = _worker(
-            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated, {}, relay.replicas
-        )
+            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated,
+            webhook_env(parts.stack), relay.replicas, secret_files={"webhook": parts.secrets.webhook},
+        )  # fmt: skip
         self.register_outputs({})
 
 
@@ -161,9 +164,9 @@ class Executors(pulumi.ComponentResource):
         env = {
             "EXECUTOR_CONCURRENCY": str(executor.concurrency),
             "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
-            "HTTP_AGENT_ALLOWED_HOSTS": ",".join(executor.http_allowed_hosts),
             "KAFKA_AGENT_TOPICS": ",".join(executor.kafka_topics),
             "AGENT_SECRETS_DIR": secret_path(AGENT_SECRETS) if executor.agent_secrets else "",
+            **hosts_env(parts.stack),
         }
         given = parts.secrets.of_agents(executor.agent_secrets)
         agent_secrets = {f"{AGENT_SECRETS}/{name}": value for name, value in given.items()}
@@ -171,7 +174,9 @@ class Executors(pulumi.ComponentResource):
         def place(part: str, more: Mapping[str, str], replicas: int, scaling: Autoscaling | None) -> None:
             placed = _worker(
                 self, parts, part, "executor", executor.pool, executor.resources, executor.health, migrated,
-                {**env, **more}, replicas, scaling, agent_secrets,
+                {**env, **more}, replicas, scaling, secret_files=agent_secrets,
+                # A step that needs a secret reads it then.
+                rereads=agent_secrets,
             )  # fmt: skip
             self.placed.append(placed)
 
@@ -197,11 +202,11 @@ def _worker(
     env: Mapping[str, str],
     replicas: int,
     scaling: Autoscaling | None = None,
+    *,
     secret_files: Mapping[str, pulumi.Input[str]] | None = None,
+    rereads: Iterable[str] = (),
 ) -> Placed:
     trust = parts.trust
-    # The executor reads an agent's secret each time that a step needs it.
-    read_again = secret_files or {}
     return parts.target.place(
         Workload(
             part=part,
@@ -211,8 +216,8 @@ def _worker(
             command=[command],
             env={**parts.env(command, pool), **trust.env(), "WORKER_HTTP_PORT": str(WORKER_PORT), **env},
             told=parts.postgres.told(command),
-            secret_files={**parts.secret_files(command), **trust.identity(command), **read_again},
-            rereads=IDENTITY_FILES | read_again.keys(),
+            secret_files={**parts.secret_files(command), **trust.identity(command), **(secret_files or {})},
+            rereads=IDENTITY_FILES | set(rereads),
             ports=[Port(WORKER_PORT, peers=["prometheus"])],
             health=Health(
                 probe(f"{trust.scheme}://localhost:{WORKER_PORT}/health"),
@@ -224,8 +229,8 @@ def _worker(
             stop_seconds=30,
             replicas=replicas,
             autoscale=_autoscale(replicas, scaling),
-            # The HTTP agent calls what workflows name; which hosts it may call is the executor's own setting.
-            calls_out=command == "executor",
+            # HTTP agents call what workflows name, the relay what webhooks name; which hosts that may be is a setting.
+            calls_out=command in ("executor", "relay"),
         ),
         parent=parent,
         needs=parts.ready,
@@ -288,6 +293,16 @@ def api_env(stack: Stack) -> dict[str, str]:
         # says who its visitor is, and passes on no such claim.
         **({"FORWARDED_ALLOW_IPS": "*"} if stack.edge else {}),
     }
+
+
+def hosts_env(stack: Stack) -> dict[str, str]:
+    """Where agents and webhooks may call."""
+    return {"HTTP_AGENT_ALLOWED_HOSTS": ",".join(stack.executor.http_allowed_hosts)}
+
+
+def webhook_env(stack: Stack) -> dict[str, str]:
+    """What the API, which takes webhooks, and the relay, which sends them, must know alike."""
+    return {"WEBHOOK_SECRET_FILE": secret_path("webhook"), **hosts_env(stack)}
 
 
 def _flag(value: bool) -> str:

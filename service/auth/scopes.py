@@ -23,6 +23,8 @@ class Scope(StrEnum):
     RUNS_SIGNAL = "runs:signal"
     SCHEDULES_READ = "schedules:read"
     SCHEDULES_WRITE = "schedules:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     AUDIT_READ = "audit:read"
     KEYS_MANAGE = "keys:manage"
     SELF_READ = "self:read"
@@ -50,6 +52,10 @@ SCOPES: Mapping[Scope, Grant] = {
     Scope.RUNS_SIGNAL: Grant(Role.OPERATOR, "decide what steps of runs wait for"),
     Scope.SCHEDULES_READ: Grant(Role.VIEWER, "list, read and preview schedules"),
     Scope.SCHEDULES_WRITE: Grant(Role.OPERATOR, "create, change, pause, resume and delete schedules"),
+    Scope.WEBHOOKS_READ: Grant(Role.OPERATOR, "list and read webhooks and their deliveries"),
+    Scope.WEBHOOKS_WRITE: Grant(
+        Role.ADMIN, "create, change, enable, disable and delete webhooks, rotate their secrets, send deliveries again"
+    ),
     Scope.AUDIT_READ: Grant(Role.ADMIN, "read the audit log"),
     Scope.KEYS_MANAGE: Grant(Role.ADMIN, "list, create and revoke API keys"),
     Scope.SELF_READ: Grant(Role.VIEWER, "see whose credentials these are; every key has it"),

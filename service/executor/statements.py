@@ -3,6 +3,8 @@
 
 from sqlalchemy import text
 
+from service.webhooks.enqueue import NOTED
+
 # The claimed runs. "due" has locked them and said that they may be claimed.
 _CLAIM = """
 claimed AS (
@@ -169,7 +171,9 @@ given_up AS (
     WHERE known.run_id = owner.id AND known.status IN ('pending', 'running', 'waiting')
 )"""
 
-_AUDIT = """
+# What others are told of the runs that "owner" ended.
+_TOLD = (
+    """
 audited AS (
     INSERT INTO audit_log (actor, action, subject_type, subject_id, correlation_id, detail)
     SELECT CAST(:actor AS text), 'run.' || status, 'run', CAST(id AS text), correlation_id,
@@ -177,6 +181,8 @@ audited AS (
     FROM owner
     WHERE CAST(:audit AS boolean)
 )"""
+    + NOTED
+)
 
 # The second half of the answer is for a repetition: the first try did it, but its answer was lost on the way.
 FINISH = text(
@@ -199,7 +205,7 @@ WITH given AS (
 ), """
     + _WRITE_STEPS
     + ","
-    + _AUDIT
+    + _TOLD
     + """
 SELECT id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 UNION ALL
@@ -266,7 +272,7 @@ WITH owner AS (
 ), """
     + _GIVE_UP_STEPS
     + ","
-    + _AUDIT
+    + _TOLD
     + """
 SELECT id FROM owner
 """
@@ -293,7 +299,7 @@ WITH due AS (
 ), """
     + _GIVE_UP_STEPS
     + ","
-    + _AUDIT
+    + _TOLD
     + """
 SELECT id, status, correlation_id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 """

@@ -32,6 +32,9 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "signals": APPEND,
         "idempotency_keys": APPEND,
         "schedules": WRITE,
+        "webhooks": WRITE,
+        # It shows them, sends one again, and deletes those of a webhook that is deleted.
+        "webhook_deliveries": ("SELECT", "UPDATE", "DELETE"),
         "outbox": ("INSERT", "SELECT (id)"),
         "audit_log": APPEND,
         # It tells which schema it works with.
@@ -47,6 +50,9 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "SELECT",
             "UPDATE (next_fire_at, last_planned_at, last_run_id, last_skipped_at, last_skip_reason)",
         ),
+        # It sends what webhooks wait for, and switches off one that fails for long.
+        "webhooks": ("SELECT", "UPDATE (failing_since, disabled_at, disabled_reason)"),
+        "webhook_deliveries": ("SELECT", "UPDATE", "DELETE"),
         "audit_log": ("INSERT",),
     },
     "executor": {
@@ -57,6 +63,9 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "inbox": ("SELECT", "INSERT", "DELETE"),
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),
+        # With the end of a run it stores what is to be sent about it.
+        "webhooks": ("SELECT (id, workflow_id, events, disabled_at)",),
+        "webhook_deliveries": ("INSERT",),
         "audit_log": ("INSERT",),
     },
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,9 +22,13 @@ class DrainingApp:
     only after that is the server told to stop listening and to finish what is under way.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float = DRAIN_SECONDS) -> None:
+    def __init__(
+        self, app: ASGIApp, seconds: float = DRAIN_SECONDS, *, leaving: Callable[[], None] | None = None
+    ) -> None:
+        """``leaving`` ends what would never end by itself; it is called with the signal."""
         self.app = app
         self.seconds = seconds
+        self.leaving = leaving
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +64,8 @@ class DrainingApp:
                 return
             self.draining = True
             log.info("Asked to stop: answering on for a moment", seconds=self.seconds)
+            if self.leaving is not None:
+                self.leaving()
             loop.call_later(self.seconds, stop, signal.SIGTERM, None)
 
         loop.add_signal_handler(signal.SIGTERM, drain)

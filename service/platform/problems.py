@@ -25,8 +25,10 @@ _CONFLICTS = {
     "uq_agents_name": "An agent of this name exists already.",
     "uq_workflows_name": "A workflow of this name exists already.",
     "uq_schedules_name": "A schedule of this name exists already.",
+    "uq_webhooks_name": "A webhook of this name exists already.",
     "fk_runs_workflow_id_workflow_version_workflow_versions": "The workflow has runs, so it cannot be deleted.",
     "fk_schedules_workflow_id_workflows": "The workflow has schedules; delete those before it.",
+    "fk_webhooks_workflow_id_workflows": "The workflow has webhooks; delete those before it.",
     "pk_workflow_versions": "The workflow was changed by somebody else at the same time; read it again and repeat.",
 }
 

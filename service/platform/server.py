@@ -42,7 +42,8 @@ def create_app() -> DrainingApp:
     """The application as each process serves it."""
     from service import app
 
-    return DrainingApp(app.create_app())
+    made = app.create_app()
+    return DrainingApp(made, leaving=lambda: made.state.service.streams.end_all())
 
 
 def _ssl_context(config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:

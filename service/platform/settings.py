@@ -91,6 +91,7 @@ class Settings(BaseSettings):
 
     jwt_secret: SecretStr | None = None
     jwt_previous_secret: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
     jwt_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     jwt_expiration_minutes: int = Field(60, ge=1)
     api_key_header: str = Field("X-API-Key", pattern=r"^[A-Za-z0-9-]+$")
@@ -233,6 +234,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"has {len(value.get_secret_value())} characters, must have at least {MINIMUM_SECRET_LENGTH};"
                 " leave it unset to run without authentication"
+            )
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _webhook_secret_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MINIMUM_SECRET_LENGTH:
+            raise ValueError(
+                f"has {len(value.get_secret_value())} characters, must have at least {MINIMUM_SECRET_LENGTH};"
+                " leave it unset to run without webhooks"
             )
         return value
 

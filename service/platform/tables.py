@@ -31,6 +31,7 @@ STEP_STATUSES = ("pending", "running", "waiting", "completed", "failed", "skippe
 ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
+DELIVERY_STATUSES = ("pending", "delivered", "dead")
 SCHEDULE_ACTOR = "schedule:"
 """What ``requested_by`` of a schedule's runs begins with; the schedule's id follows."""
 
@@ -258,6 +259,58 @@ schedules = Table(
     _one_of("overlap", OVERLAPS),
     Index("ix_schedules_workflow_id", "workflow_id"),
     Index("ix_schedules_next_fire_at", "next_fire_at", postgresql_where=text("next_fire_at IS NOT NULL")),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("workflow_id", Uuid, ForeignKey("workflows.id"), nullable=True),
+    # Its secret is derived from the number and never stored.
+    Column("key_number", Integer, nullable=False, server_default=text("1")),
+    _time("rotated_at"),
+    _time("failing_since"),
+    _time("disabled_at"),
+    Column("disabled_reason", Text, nullable=True),
+    _created(),
+    _created("updated_at"),
+    Column("created_by", Text, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("name"),
+    Index("ix_webhooks_workflow_id", "workflow_id"),
+)
+
+# No foreign keys: a run's end would lock the webhook's row, and a delivery outlives its run.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("webhook_id", Uuid, nullable=False),
+    Column("run_id", Uuid, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Numbers every claim, so that a sender that was too slow changes nothing any more.
+    Column("claims", BigInteger, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _time("last_attempt_at"),
+    Column("last_status", Integer, nullable=True),
+    Column("last_error", Text, nullable=True),
+    _created(),
+    PrimaryKeyConstraint("id"),
+    _one_of("status", DELIVERY_STATUSES),
+    Index(
+        "ix_webhook_deliveries_waiting",
+        "webhook_id",
+        "next_attempt_at",
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index("ix_webhook_deliveries_webhook_id_created_at_id", "webhook_id", "created_at", "id"),
+    Index("ix_webhook_deliveries_created_at", "created_at"),
 )
 
 outbox = Table(

@@ -1,4 +1,4 @@
-"""The relay's process: it relays, if it leads, and fires schedules in any case."""
+"""The relay's process: it relays, if it leads, and fires schedules and sends webhooks in any case."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ from service.relay import metrics as relay_metrics
 from service.relay.leader import Leadership, leadership
 from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart
 from service.schedules.loop import fire_until
+from service.webhooks.loop import deliver_until
 
 IDLE_SECONDS = 0.1
 """How long the relay waits for a notification before it looks by itself."""
@@ -48,18 +49,20 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
     async with serve_health(settings, pulse.problems):
         work = asyncio.create_task(_relay_again_and_again(settings, producer, stopping, pulse), name="relay")
         schedules = asyncio.create_task(fire_until(settings, stopping, pulse), name="schedules")
+        webhooks = asyncio.create_task(deliver_until(settings, stopping, pulse), name="webhooks")
         stop = asyncio.create_task(stopping.wait())
+        loops = (work, schedules, webhooks)
         try:
             log.info("Relay started")
-            await asyncio.wait({work, schedules, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*loops, stop}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.is_set():
                 # Cut off, the batch is rolled back and relayed by the next leader; so are schedules.
-                await asyncio.wait({work, schedules}, timeout=settings.graceful_shutdown_seconds * 0.7)
-            for loop in (work, schedules):
+                await asyncio.wait(loops, timeout=settings.graceful_shutdown_seconds * 0.7)
+            for loop in loops:
                 if loop.done():
                     loop.result()
         finally:
-            for task in (work, schedules, stop):
+            for task in (*loops, stop):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task

@@ -82,10 +82,10 @@ class Api(Part):
 
 
 class Relay(Part):
-    """What carries accepted runs from the outbox to Kafka."""
+    """What carries accepted runs from the outbox to Kafka, fires schedules and sends webhooks."""
 
     replicas: Annotated[int, Field(ge=1, le=10)] = 1
-    """One relays, the others stand by; all fire schedules."""
+    """One relays, the others stand by; all fire schedules and send webhooks."""
     pool: Pool = Pool(size=2, overflow=2)
     resources: Resources = Resources(cpus=0.5, memory=192)
     health: HealthTiming = HealthTiming()
@@ -99,7 +99,7 @@ class Executor(Part):
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     http_allowed_hosts: tuple[str, ...] = ()
-    """Hosts that an HTTP agent may call."""
+    """Hosts that HTTP agents and webhooks may call."""
     kafka_topics: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")], ...], Field(max_length=50)
     ] = ()

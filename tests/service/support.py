@@ -30,6 +30,7 @@ def make_settings(database_url: str, brokers: str = NOBODY, **given: Any) -> Set
         "kafka_cancellation_topic": f"{mark}.workflow.cancellation.requests",
         "kafka_topic_partitions": 2,
         "jwt_secret": secrets.token_hex(32),
+        "webhook_secret": secrets.token_hex(32),
         "rate_limit_requests": 0,
         "log_level": "WARNING",
     }

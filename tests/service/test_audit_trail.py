@@ -13,8 +13,9 @@ from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.openapi import document
 from service.platform.database import AnyRow, transaction
-from service.platform.tables import audit_log, run_steps, runs
-from tests.service.support import add_user
+from service.platform.settings import Settings
+from service.platform.tables import audit_log, run_steps, runs, webhook_deliveries
+from tests.service.support import add_user, make_settings
 
 pytestmark = pytest.mark.ring("service")
 
@@ -24,6 +25,7 @@ PREFIX = "/api/v1"
 PASSWORD = "a good long password"
 STEPS = [{"id": "only", "agent": "spare"}]
 
+URL = "https://hooks.example.test/runs"
 TIMES = {"expression": "0 7 * * *", "time_zone": "Europe/Berlin"}
 SCHEDULES = {("post", "/schedules"): "new", ("put", "/schedules/{schedule_id}"): "changed"}
 """What needs a body that names a workflow, and the name to give."""
@@ -40,8 +42,14 @@ BODIES: dict[Operation, dict[str, Any]] = {
     ("post", "/runs/{run_id}/steps/{step_id}/signal"): {"outcome": "approve"},
     ("post", "/workflows/validate"): {"name": "new", "steps": STEPS},
     ("post", "/schedules/preview"): TIMES,
+    ("post", "/webhooks"): {"name": "new", "url": URL, "events": ["run.failed"]},
+    ("put", "/webhooks/{webhook_id}"): {"name": "changed", "url": URL, "events": ["run.completed"]},
 }
 """What is sent to the routes that need a body."""
+
+
+STREAMING = {("get", "/runs/{run_id}/events")}
+"""Answers for as long as the run lasts, so it is not for a client who waits for the end."""
 
 
 def _operations() -> dict[Operation, str | None]:
@@ -55,7 +63,15 @@ def _operations() -> dict[Operation, str | None]:
 
 
 CHANGING = {operation: action for operation, action in _operations().items() if action is not None}
-READING = sorted(operation for operation, action in _operations().items() if action is None)
+READING = sorted(
+    operation for operation, action in _operations().items() if action is None and operation not in STREAMING
+)
+
+
+@pytest.fixture
+def api_settings(database: str) -> Settings:
+    """Settings with a host that webhooks may name."""
+    return make_settings(database, http_agent_allowed_hosts=("hooks.example.test",))
 
 
 @pytest.fixture
@@ -96,7 +112,18 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
     ]
     answer = await client.post(f"{PREFIX}/schedules/{schedules[1]['id']}/pause")
     assert answer.is_success, answer.text
+    hooks = [await made("/webhooks", name=f"webhook {number}", url=URL, events=["run.failed"]) for number in range(2)]
+    answer = await client.post(f"{PREFIX}/webhooks/{hooks[1]['id']}/disable")
+    assert answer.is_success, answer.text
+    async with transaction(engine) as connection:
+        statement = webhook_deliveries.insert().values(
+            webhook_id=hooks[0]["id"], run_id=run["run_id"], event="run.failed", payload={}
+        )
+        delivery_id = (await connection.execute(statement.returning(webhook_deliveries.c.id))).scalar_one()
     return {
+        "webhook_id": hooks[0]["id"],
+        "disabled_id": hooks[1]["id"],
+        "delivery_id": str(delivery_id),
         "agent_id": agent["id"],
         "workflow_id": (await made("/workflows", name="unused", steps=STEPS))["id"],
         "run_id": run["run_id"],
@@ -124,13 +151,14 @@ def do(client: httpx.AsyncClient, things: dict[str, str]) -> Do:
         body = BODIES.get(operation)
         if name := SCHEDULES.get(operation):
             body = {"name": name, "workflow_id": things["executed_id"], **TIMES}
-        # Only what is paused can be resumed.
-        paused = {"schedule_id": things["paused_id"], "run_id": things["paused_run_id"]}
-        ids = {**things, **paused} if path.endswith("/resume") else things
-        if path.endswith("/signal"):
-            ids = {**things, "run_id": things["waiting_run_id"]}
-        if path.endswith("/retry"):
-            ids = {**things, "run_id": things["failed_run_id"]}
+        # Only what is paused can be resumed, what waits signalled, what failed gone on with, what is disabled enabled.
+        states = {
+            "/resume": {"schedule_id": things["paused_id"], "run_id": things["paused_run_id"]},
+            "/signal": {"run_id": things["waiting_run_id"]},
+            "/retry": {"run_id": things["failed_run_id"]},
+            "/enable": {"webhook_id": things["disabled_id"]},
+        }
+        ids = things | next((state for end, state in states.items() if path.endswith(end)), {})
         return await client.request(method.upper(), PREFIX + path.format(**ids), json=body)
 
     return call

@@ -20,9 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.auth.passwords import hash_password
 from service.auth.roles import Role
+from service.auth.tokens import issue_token
 from service.platform.database import transaction
+from service.platform.drain import DRAIN_SECONDS
 from service.platform.settings import Settings
 from tests.certificates import Authority
+from tests.service.executor_support import add_run, add_workflow, step
 from tests.service.servers import eventually, free_port
 from tests.service.support import NOBODY, add_user
 
@@ -257,3 +260,26 @@ async def test_wrong_settings_stop_every_command_with_the_reason() -> None:
         assert "API_PORT" in refused.stderr
         assert "KAFKA_BROKERS is not set" in refused.stderr
         assert "hidden-word" not in refused.stderr
+
+
+async def test_an_event_stream_does_not_hold_up_a_stop(
+    api_settings: Settings, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    async with transaction(engine) as connection:
+        user_id = await add_user(connection, Role.VIEWER)
+    run_id = await add_run(engine, await add_workflow(engine, step("a")))
+    token = issue_token(api_settings, user_id, Role.VIEWER)
+    async with (
+        _api(api_settings, tmp_path) as (client, process),
+        client.stream("GET", f"/api/v1/runs/{run_id}/events", headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        lines = answer.aiter_lines()
+        while "event: run" not in await anext(lines):
+            pass
+        began = asyncio.get_running_loop().time()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in lines:
+                pass
+        assert await asyncio.to_thread(process.wait, 40) == 0
+        assert asyncio.get_running_loop().time() - began < DRAIN_SECONDS + 10

@@ -26,6 +26,7 @@ from tests.service.executor_support import executing, finished, read_run, relayi
 from tests.service.schedule_support import move_back, read_schedule
 from tests.service.servers import KafkaServer, PostgresServer, eventually
 from tests.service.support import add_user, make_settings, running
+from tests.service.webhook_support import read_deliveries
 
 pytestmark = pytest.mark.ring("service")
 
@@ -58,7 +59,9 @@ async def logins(
     try:
         await give_rights(engine)
         place = database.partition("@")[2]
-        one = make_settings(f"postgresql://api_1:{PASSWORD}@{place}", kafka_server.broker)
+        one = make_settings(
+            f"postgresql://api_1:{PASSWORD}@{place}", kafka_server.broker, http_agent_allowed_hosts=("127.0.0.1:9",)
+        )
         await ensure_topics(one)
         same = one.model_dump()
         found = {
@@ -109,6 +112,13 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
         await move_back(engine, timed.json()["id"], datetime.now(UTC) - timedelta(seconds=30))
         await eventually(lambda: _has_fired(engine, timed.json()["id"]), "the relay to fire the schedule")
         await finished(engine, (await read_schedule(engine, timed.json()["id"])).last_run_id)
+        hook = {"name": "hook", "url": "http://127.0.0.1:9/", "events": ["run.completed"]}
+        hooked = await client.post("/api/v1/webhooks", json=hook)
+        hook_place = f"/api/v1/webhooks/{hooked.json()['id']}"
+        told = await client.post(f"{place}/execute", json={"input": {}})
+        await finished(engine, told.json()["run_id"])
+        await eventually(lambda: _was_tried(engine), "the relay to try the delivery")
+        (delivery,) = (await client.get(f"{hook_place}/deliveries")).json()["items"]
         delayed = await client.post("/api/v1/agents", json={"name": "later", "kind": "noop"})
         key = await client.post("/api/v1/auth/keys", json={"name": "a key", "role": "viewer"})
         answers = [
@@ -128,21 +138,38 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
             await client.post(f"{timed_place}/pause"),
             await client.post(f"{timed_place}/resume"),
             await client.delete(timed_place),
+            hooked,
+            told,
+            await client.get("/api/v1/webhooks"),
+            await client.put(hook_place, json=hook),
+            await client.post(f"{hook_place}/disable"),
+            await client.post(f"{hook_place}/enable"),
+            await client.post(f"{hook_place}/rotate-secret"),
+            await client.post(f"{hook_place}/deliveries/{delivery['id']}/redeliver"),
+            await client.get(f"/api/v1/runs/{run_id}/events"),
+            await client.delete(hook_place),
             await client.delete(place),
             await client.get("/health/ready"),
         ]  # fmt: skip
     assert [answer.request.url.path for answer in answers if answer.status_code >= 500] == []
     assert [answer.status_code for answer in (agent, workflow, key, timed)] == [201, 201, 201, 201]
+    assert hooked.status_code == 201
 
 
 async def _has_fired(engine: AsyncEngine, schedule_id: UUID) -> bool:
     return (await read_schedule(engine, schedule_id)).last_run_id is not None
 
 
+async def _was_tried(engine: AsyncEngine) -> bool:
+    return any(each.last_error for each in await read_deliveries(engine))
+
+
 async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Logins) -> None:
     relay = await connect(logins.relay, application="test")
     try:
         await measure(relay)
+        await relay.execute("DELETE FROM webhook_deliveries WHERE created_at < now() - interval '30 days'")
+        await relay.execute("UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL WHERE false")
     finally:
         await relay.close()
     executor = await connect(logins.executor, application="test")
@@ -225,6 +252,10 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         ("api", "CREATE TABLE mine (id int)"),
         ("relay", "SELECT input FROM runs"),
         ("relay", "SELECT * FROM users"),
+        ("relay", "UPDATE webhooks SET url = 'x'"),
+        ("executor", "SELECT url FROM webhooks"),
+        ("executor", "SELECT * FROM webhook_deliveries"),
+        ("api", "INSERT INTO webhook_deliveries (webhook_id) VALUES (gen_random_uuid())"),
         ("relay", "UPDATE schedules SET input = '{}'"),
         ("relay", "DELETE FROM schedules"),
         ("relay", "UPDATE runs SET status = 'completed'"),

@@ -68,6 +68,7 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     "TLS_KEY_FILE": None,
     "FORWARDED_ALLOW_IPS": ("127.0.0.1", "::1"),
     "JWT_PREVIOUS_SECRET": None,
+    "WEBHOOK_SECRET": None,
 }
 
 
@@ -90,6 +91,12 @@ def test_a_variable_has_its_documented_default(variable: str) -> None:
 def test_every_variable_is_documented_here() -> None:
     known = {name.lower() for name in DOCUMENTED_DEFAULTS} | {"database_url", "kafka_brokers", "executor_id"}
     assert set(Settings.model_fields) == known
+
+
+def test_a_short_key_for_webhooks_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEBHOOK_SECRET", "short")
+    with pytest.raises(InvalidSettingsError, match=r"^WEBHOOK_SECRET has 5 characters, must have at least 32"):
+        load_settings()
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "KAFKA_BROKERS"])

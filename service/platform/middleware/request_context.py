@@ -16,6 +16,7 @@ UNMATCHED = "unmatched"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET_PATHS = frozenset({"/health", "/health/ready", "/metrics"})
+_STREAM = "text/event-stream"
 
 log = get_logger("service.access")
 
@@ -48,12 +49,17 @@ class RequestContextMiddleware:
         chosen = correlation.choose(Headers(scope=scope).get(correlation.HEADER))
         started = time.perf_counter()
         status = 500
+        waited: float | None = None
 
         async def send_named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[correlation.HEADER] = chosen
+                headers = MutableHeaders(scope=message)
+                headers[correlation.HEADER] = chosen
+                if headers.get("content-type", "").startswith(_STREAM):
+                    # It lasts as long as its reader likes; what he waited for is its beginning.
+                    waited = time.perf_counter() - started
             await send(message)
 
         with (
@@ -63,14 +69,14 @@ class RequestContextMiddleware:
             try:
                 await self.app(scope, receive, send_named)
             finally:
-                self._record(scope, status, time.perf_counter() - started)
+                self._record(scope, status, time.perf_counter() - started, waited)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, waited: float | None) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         endpoint = route_template(scope)
         answered, latency = _series(method, endpoint, status)
         answered.inc()
-        latency.observe(seconds)
+        latency.observe(seconds if waited is None else waited)
         client = scope.get("client")
         # The path without its query, which may carry what does not belong into a log.
         write = log.debug if scope["path"] in _QUIET_PATHS and status < 400 else log.info

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from infra.edge.nginx_config import render
+from service import openapi
 from service.platform.drain import DRAIN_SECONDS
 from stacks.model import EDGE_KEEPS_SECONDS
 from stacks.parts.edge import Edge, EdgeLimits
@@ -75,3 +76,12 @@ def test_connections_to_the_api_are_given_up_before_a_replica_leaves() -> None:
     )
     assert idle < DRAIN_SECONDS
     assert life <= EDGE_KEEPS_SECONDS
+
+
+def test_events_of_runs_are_passed_on_as_they_come() -> None:
+    (path,) = [path for path in openapi.document()["paths"] if path.endswith("/events")]
+    place = re.search(r"location ~ (\S+) \{([^}]+)\}", _rendered())
+    assert place is not None
+    assert re.search(place[1], path.replace("{run_id}", "01a20245-580a-721f-b174-27897f913689"))
+    assert "proxy_buffering off;" in place[2]
+    assert "proxy_read_timeout 1h;" in place[2], "longer than a stream lasts"

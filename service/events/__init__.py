@@ -1,0 +1,1 @@
+"""Live events of runs, derived from what the database holds anyway."""

@@ -1,0 +1,1 @@
+"""Tells other systems by HTTP that runs have ended."""
