@@ -14,6 +14,7 @@ from service.auth import routes as auth
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.deadletters import routes as dead_letters
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
 from service.platform import failover, metrics, problems, rate_headers
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(docs.router)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, workflows, agents, schedules, auth, audit):
+    for part in (execute, runs, workflows, agents, schedules, auth, audit, dead_letters):
         app.include_router(part.router, prefix=settings.api_prefix)
     described: dict[str, Any] = {}
 

@@ -21,6 +21,9 @@ class Scope(StrEnum):
     RUNS_CANCEL = "runs:cancel"
     SCHEDULES_READ = "schedules:read"
     SCHEDULES_WRITE = "schedules:write"
+    DEAD_LETTERS_READ = "dead-letters:read"
+    DEAD_LETTERS_PAYLOAD = "dead-letters:payload"
+    DEAD_LETTERS_SETTLE = "dead-letters:settle"
     AUDIT_READ = "audit:read"
     KEYS_MANAGE = "keys:manage"
     SELF_READ = "self:read"
@@ -46,6 +49,9 @@ SCOPES: Mapping[Scope, Grant] = {
     Scope.RUNS_CANCEL: Grant(Role.OPERATOR, "cancel runs"),
     Scope.SCHEDULES_READ: Grant(Role.VIEWER, "list, read and preview schedules"),
     Scope.SCHEDULES_WRITE: Grant(Role.OPERATOR, "create, change, pause, resume and delete schedules"),
+    Scope.DEAD_LETTERS_READ: Grant(Role.OPERATOR, "list dead letters and read them without payload"),
+    Scope.DEAD_LETTERS_PAYLOAD: Grant(Role.ADMIN, "read the payload of dead letters"),
+    Scope.DEAD_LETTERS_SETTLE: Grant(Role.OPERATOR, "put dead letters back, or discard them"),
     Scope.AUDIT_READ: Grant(Role.ADMIN, "read the audit log"),
     Scope.KEYS_MANAGE: Grant(Role.ADMIN, "list, create and revoke API keys"),
     Scope.SELF_READ: Grant(Role.VIEWER, "see whose credentials these are; every key has it"),

@@ -18,6 +18,8 @@ from sqlalchemy import TextClause
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.store import KEEP
 from service.executor import statements
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
 from service.executor.messages import ExecutionRequest
@@ -97,6 +99,10 @@ class RunRepository:
             **self._lease(),
         )
         return [_claimed(row) for row in rows]
+
+    async def keep_dead(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep messages that make no sense; one that was kept before is only counted."""
+        await self._execute(KEEP, letters=as_json(letters))
 
     async def claim_expired(self, limit: int) -> list[ClaimedRun]:
         """Claim runs whose executor let the lease expire, oldest first."""

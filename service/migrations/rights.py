@@ -26,6 +26,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "idempotency_keys": APPEND,
         "schedules": WRITE,
         "outbox": ("INSERT", "SELECT (id)"),
+        "dead_letters": ("SELECT", "UPDATE (state, settled_at, settled_by)"),
         "audit_log": APPEND,
         # It tells which schema it works with.
         "alembic_version": READ,
@@ -41,6 +42,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "UPDATE (next_fire_at, last_planned_at, last_run_id, last_skipped_at, last_skip_reason)",
         ),
         "audit_log": ("INSERT",),
+        "dead_letters": ("SELECT (place, times, state)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
     "executor": {
         "workflow_versions": READ,
@@ -50,6 +52,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),
         "audit_log": ("INSERT",),
+        # What is in a letter is none of its business any more.
+        "dead_letters": ("SELECT (place, times)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
 }
 """By group role and table. Nobody but the owner may delete or change what is in the audit log."""

@@ -1,6 +1,7 @@
 """Every route writes the audit entry that it declares, and no other."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.audit.record import Actor, record
 from service.auth.passwords import hash_password
 from service.auth.roles import Role
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.store import KEEP
 from service.openapi import document
 from service.platform.database import AnyRow, transaction
 from service.platform.tables import audit_log
@@ -76,7 +79,11 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
     ]
     answer = await client.post(f"{PREFIX}/schedules/{schedules[1]['id']}/pause")
     assert answer.is_success, answer.text
+    letter = DeadLetter.of_outbox(1, datetime.now(UTC), "topic", "key", (), b'{"message_id": "m"}')
+    async with transaction(engine) as connection:
+        await connection.execute(KEEP, {"letters": as_json([letter])})
     return {
+        "letter_id": str(letter.id),
         "agent_id": agent["id"],
         "workflow_id": (await made("/workflows", name="unused", steps=STEPS))["id"],
         "run_id": run["run_id"],

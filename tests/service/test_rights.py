@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.app import create_app
 from service.auth.roles import Role
 from service.auth.tokens import issue_token
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.store import KEEP_PLAIN
 from service.executor import statements
 from service.migrations.migrate import give_rights
 from service.migrations.rights import RIGHTS
@@ -41,6 +43,11 @@ class Logins:
     api: Settings
     relay: Settings
     executor: Settings
+
+    @property
+    def workers(self) -> tuple[Settings, ...]:
+        """The programs that have a topic or the outbox before them."""
+        return self.relay, self.executor
 
 
 @pytest_asyncio.fixture
@@ -109,6 +116,9 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
         await move_back(engine, timed.json()["id"], datetime.now(UTC) - timedelta(seconds=30))
         await eventually(lambda: _has_fired(engine, timed.json()["id"]), "the relay to fire the schedule")
         await finished(engine, (await read_schedule(engine, timed.json()["id"])).last_run_id)
+        letters = [
+            await _dead_letter(program, engine, f"place {number}") for number, program in enumerate(logins.workers)
+        ]
         delayed = await client.post("/api/v1/agents", json={"name": "later", "kind": "noop"})
         key = await client.post("/api/v1/auth/keys", json={"name": "a key", "role": "viewer"})
         answers = [
@@ -128,11 +138,29 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
             await client.post(f"{timed_place}/pause"),
             await client.post(f"{timed_place}/resume"),
             await client.delete(timed_place),
+            await client.get("/api/v1/dead-letters"),
+            await client.get(f"/api/v1/dead-letters/{letters[0]}/payload"),
+            await client.post(f"/api/v1/dead-letters/{letters[0]}/requeue"),
+            await client.post(f"/api/v1/dead-letters/{letters[1]}/discard"),
             await client.delete(place),
             await client.get("/health/ready"),
         ]  # fmt: skip
     assert [answer.request.url.path for answer in answers if answer.status_code >= 500] == []
     assert [answer.status_code for answer in (agent, workflow, key, timed)] == [201, 201, 201, 201]
+
+
+async def _dead_letter(program: Settings, engine: AsyncEngine, place: str) -> UUID:
+    """One that the program keeps, and sees again."""
+    letter = DeadLetter.of_outbox(1, datetime.now(UTC), "topic", place, (), b"{}")
+    connection = await connect(program, application="test")
+    try:
+        for _ in range(2):
+            await connection.execute(KEEP_PLAIN, as_json([letter]))
+    finally:
+        await connection.close()
+    async with transaction(engine) as owner:
+        found = await owner.execute(text("SELECT id FROM dead_letters WHERE key = :place"), {"place": place})
+        return UUID(str(found.scalar_one()))
 
 
 async def _has_fired(engine: AsyncEngine, schedule_id: UUID) -> bool:
@@ -188,6 +216,13 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         ("executor", "SELECT * FROM outbox"),
         ("executor", "UPDATE workflow_versions SET created_by = 'x'"),
         ("executor", "DELETE FROM run_steps"),
+        ("executor", "SELECT payload FROM dead_letters"),
+        ("executor", "DELETE FROM dead_letters"),
+        ("relay", "SELECT payload FROM dead_letters"),
+        ("relay", "UPDATE dead_letters SET state = 'open'"),
+        ("api", "UPDATE dead_letters SET payload = ''"),
+        ("api", "INSERT INTO dead_letters (place) VALUES ('x')"),
+        ("api", "DELETE FROM dead_letters"),
     ],
 )
 async def test_what_is_not_a_programs_work_is_refused(logins: Logins, program: str, statement: str) -> None:
