@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from service.deadletters.letter import DeadLetter
 from service.executor import metrics
 from service.executor.active import ActiveRuns
-from service.executor.lag import LagWatch
+from service.executor.lag import ConsumerStalledError, LagWatch
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
@@ -29,6 +29,8 @@ from service.platform.worker_loop import Backoff, Pulse, pause
 
 GROUP = "workflow-executor"
 POLL_SECONDS = 0.5
+FAILED_COMMITS = 5
+"""In a row: a consumer that was put out of its group and does not know it goes on reading, but never commits."""
 _CALL_SECONDS = 10.0
 
 log = get_logger(__name__)
@@ -56,6 +58,7 @@ class ExecutionConsumer:
         self._group = group
         self._topic = settings.kafka_execution_topic
         self._held: deque[_Received] = deque()
+        self._failed_commits = 0
         metrics.show_topic(self._topic)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -77,6 +80,7 @@ class ExecutionConsumer:
     async def _consume(self, stopping: asyncio.Event) -> None:
         # What an earlier consumer left was not committed and comes again.
         self._held.clear()
+        self._failed_commits = 0
         consumer = create_consumer(
             self._settings, topics=[self._topic], group=self._group, client_id=self._settings.executor_id
         )
@@ -191,7 +195,13 @@ class ExecutionConsumer:
                 await consumer.commit(offsets)
         except KafkaError as error:
             # The group is being rebalanced; whoever gets the partition sees the messages again, and the inbox knows.
-            log.info("Offsets not committed", reason=str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            log.info("Offsets not committed", reason=reason)
+            self._failed_commits += 1
+            if self._failed_commits >= FAILED_COMMITS:
+                raise ConsumerStalledError(f"{FAILED_COMMITS} commits in a row failed: {reason}") from error
+        else:
+            self._failed_commits = 0
 
     def _beat(self) -> None:
         self._pulse.beat("consumer", within=60)

@@ -9,14 +9,14 @@ import asyncpg
 
 from service.platform import metrics
 from service.platform.database import connect
-from service.platform.kafka import BoundedProducer, KafkaUnavailableError
+from service.platform.kafka import BoundedProducer, KafkaUnavailableError, is_too_large
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
 from service.platform.worker_http import serve_health
 from service.platform.worker_loop import Backoff, Pulse, pause, stop_on_signals
 from service.relay import metrics as relay_metrics
 from service.relay.leader import Leadership, leadership
-from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart
+from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart, set_aside_refused
 from service.schedules.loop import fire_until
 
 IDLE_SECONDS = 0.1
@@ -24,7 +24,14 @@ IDLE_SECONDS = 0.1
 
 MEASURE_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
-_DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver's internal error is what a connection that is cut in the middle of a statement may leave.
+_DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 log = get_logger(__name__)
 
@@ -120,11 +127,20 @@ async def _relay(connection: Any, producer: Sender, stopping: asyncio.Event, bac
         log.warning(
             "Kafka did not take the batch, it stays in the outbox", reason=str(error), again_in=round(seconds, 2)
         )
+        if is_too_large(error):
+            await _set_aside(connection, producer)
         await relay_topics_apart(connection, producer)
         await pause(stopping, seconds)
         return True
     backoff.succeeded()
     return count == BATCH_ROWS
+
+
+async def _set_aside(connection: Any, producer: Sender) -> None:
+    try:
+        await set_aside_refused(connection, producer)
+    except KafkaUnavailableError as error:
+        log.warning("What Kafka refuses was not found, it is looked for again", reason=str(error))
 
 
 async def _wait(leader: Leadership, stopping: asyncio.Event) -> None:

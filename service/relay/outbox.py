@@ -8,7 +8,7 @@ from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.metrics import DEAD_LETTERS
 from service.deadletters.store import KEEP_PLAIN
 from service.platform import metrics
-from service.platform.kafka import KafkaUnavailableError, Record
+from service.platform.kafka import KafkaUnavailableError, Record, is_too_large
 from service.platform.logging import get_logger
 from service.relay import metrics as relay_metrics
 
@@ -53,18 +53,30 @@ async def relay_batch(connection: Any, sender: Sender, topic: str | None = None)
             await connection.execute(KEEP_PLAIN, as_json(letters))
         if records:
             await sender.send(records)
-    for record in records:
-        metrics.OUTBOX_RELAYED.labels(record.topic).inc()
-    for letter in letters:
-        relay_metrics.UNDELIVERABLE.labels(letter.topic).inc()
-        log.error(
-            "Message set aside: Kafka would not take it",
-            topic=letter.topic,
-            key=letter.key,
-            bytes=letter.payload_bytes,
-            dead_letter_id=str(letter.id),
-        )
+    _count(records, letters)
     return len(rows)
+
+
+async def set_aside_refused(connection: Any, sender: Sender) -> None:
+    """After a batch with a message that the brokers refuse: deliver row by row up to it, and set it aside.
+
+    Their limit may be lower than ours, so which one it is shows only by itself. Raises KafkaUnavailableError.
+    """
+    for _ in range(BATCH_ROWS):
+        async with connection.transaction():
+            rows = await connection.fetch(_TAKE, 1, None)
+            records, letters = _records(rows)
+            try:
+                await sender.send(records)
+            except KafkaUnavailableError as error:
+                if not is_too_large(error):
+                    raise
+                records, letters = [], [_letter(row) for row in rows]
+            if letters:
+                await connection.execute(KEEP_PLAIN, as_json(letters))
+        _count(records, letters)
+        if letters or not rows:
+            return
 
 
 async def relay_topics_apart(connection: Any, sender: Sender) -> None:
@@ -94,15 +106,34 @@ def _records(rows: Sequence[Any]) -> tuple[list[Record], list[DeadLetter]]:
     """
     records, letters = [], []
     for row in rows:
-        headers = tuple(
-            (str(key), str(value)) for key, value in json.loads(row["headers"]).items() if value is not None
-        )
-        record = Record(row["topic"], row["key"], row["payload"].encode(), headers)
-        size = len(record.value) + len(record.key) + sum(len(name) + len(value) for name, value in headers)
+        record = Record(row["topic"], row["key"], row["payload"].encode(), _headers(row))
+        size = len(record.value) + len(record.key) + sum(len(name) + len(value) for name, value in record.headers)
         if size <= MAX_MESSAGE_BYTES:
             records.append(record)
         else:
-            letters.append(
-                DeadLetter.of_outbox(row["id"], row["created_at"], record.topic, record.key, headers, record.value)
-            )
+            letters.append(_letter(row))
     return records, letters
+
+
+def _letter(row: Any) -> DeadLetter:
+    value = row["payload"].encode()
+    return DeadLetter.of_outbox(row["id"], row["created_at"], row["topic"], row["key"], _headers(row), value)
+
+
+def _headers(row: Any) -> tuple[tuple[str, str], ...]:
+    given = json.loads(row["headers"]).items()
+    return tuple((str(name), str(value)) for name, value in given if value is not None)
+
+
+def _count(records: Sequence[Record], letters: Sequence[DeadLetter]) -> None:
+    for record in records:
+        metrics.OUTBOX_RELAYED.labels(record.topic).inc()
+    for letter in letters:
+        relay_metrics.UNDELIVERABLE.labels(letter.topic).inc()
+        log.error(
+            "Message set aside: Kafka would not take it",
+            topic=letter.topic,
+            key=letter.key,
+            bytes=letter.payload_bytes,
+            dead_letter_id=str(letter.id),
+        )

@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import ConsumerRecord
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,7 +20,7 @@ from service.deadletters.letter import MAX_PAYLOAD_BYTES, DeadLetter
 from service.deadletters.metrics import DEAD_LETTERS
 from service.executor.repository import RunRepository
 from service.platform.database import AnyRow, connect, transaction
-from service.platform.kafka import BoundedProducer, Record
+from service.platform.kafka import BoundedProducer, Record, connection_options
 from service.platform.settings import Settings
 from service.platform.tables import audit_log, dead_letters, outbox
 from service.relay.outbox import MAX_MESSAGE_BYTES, measure, relay_batch
@@ -123,6 +125,31 @@ async def test_a_message_that_kafka_never_takes_becomes_a_letter_without_its_inp
     assert row.payload_bytes > MAX_MESSAGE_BYTES
     assert row.headers == {"correlation_id": "req-test"}
     assert await in_outbox(engine) == []
+
+
+async def test_a_message_that_only_the_brokers_refuse_is_set_aside_and_all_others_are_delivered(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    admin = AIOKafkaAdminClient(**connection_options(settings), client_id="test")
+    await admin.start()
+    try:
+        limit = ConfigResource(
+            ConfigResourceType.TOPIC, settings.kafka_execution_topic, configs={"max.message.bytes": "2000"}
+        )
+        await admin.alter_configs([limit])
+    finally:
+        await admin.close()
+    for number in (1, 2, 3):
+        payload = {"n": number, "more": "x" * (5_000 if number == 2 else 1)}
+        await add_message(engine, settings.kafka_execution_topic, payload, key=str(number))
+
+    async def gone() -> bool:
+        return await in_outbox(engine) == []
+
+    async with relaying(settings):
+        await eventually(gone, "the outbox to be empty", seconds=60)
+    (row,) = await letters(engine)
+    assert (row.key, row.reason, row.source) == ("2", "too-large", "outbox")
 
 
 async def test_a_message_is_kept_before_its_offset_is_committed_and_the_next_one_is_executed(
