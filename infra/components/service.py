@@ -138,8 +138,12 @@ class Relay(pulumi.ComponentResource):
     def __init__(self, parts: ServiceParts, migrated: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Relay", "relay-service")
         relay = parts.stack.relay
+        env = {
+            "RETENTION_RUNS_DAYS": str(relay.retention_runs_days),
+            "RETENTION_AUDIT_DAYS": str(relay.retention_audit_days),
+        }
         self.placed = _worker(
-            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated, {}, relay.replicas
+            self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated, env, relay.replicas
         )
         self.register_outputs({})
 

@@ -14,6 +14,7 @@ SWEEP_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 3600.0
 _MESSAGE_DAYS = 14
 """How long a message is remembered; Kafka keeps messages for 7 days by default."""
+_FORGET_ROWS = 2_000
 _KEY_DAYS = 30
 """How long an Idempotency-Key is remembered; the API's description promises it."""
 
@@ -98,13 +99,21 @@ class Sweeper:
                     await self._claim_forgotten()
                 if now >= next_forget:
                     next_forget = now + _FORGET_EVERY_SECONDS
-                    await self._repository.forget_messages(older_than_days=_MESSAGE_DAYS)
+                    await self._forget_messages(stopping)
                     await self._repository.forget_idempotency_keys(older_than_days=_KEY_DAYS)
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("Nothing swept: the database is away", reason=type(error).__name__)
         self._pulse.ended("sweeper")
+
+    async def _forget_messages(self, stopping: asyncio.Event) -> None:
+        # In parts: one statement for all of an hour could take longer than a statement may, and then for ever.
+        while not stopping.is_set():
+            self._pulse.beat("sweeper", within=60)
+            gone = await self._repository.forget_messages(older_than_days=_MESSAGE_DAYS, most=_FORGET_ROWS)
+            if gone < _FORGET_ROWS:
+                return
 
     async def _claim_expired(self) -> None:
         async with self._active.claiming:

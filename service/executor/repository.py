@@ -232,9 +232,9 @@ class RunRepository:
         rows = await self._execute(statements.CANCEL_QUEUED, run_id=run_id, audit=self._audit, actor=self._actor)
         return bool(rows)
 
-    async def forget_messages(self, *, older_than_days: int) -> None:
-        """Drop the marks of messages that are too old to come again."""
-        await self._execute(statements.FORGET_MESSAGES, days=older_than_days)
+    async def forget_messages(self, *, older_than_days: int, most: int) -> int:
+        """Drop the marks of messages that are too old to come again, so many at most; returns how many there were."""
+        return len(await self._execute(statements.FORGET_MESSAGES, days=older_than_days, most=most))
 
     async def forget_idempotency_keys(self, *, older_than_days: int) -> None:
         """Drop the keys of requests that are too old to be sent again."""

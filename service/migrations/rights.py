@@ -35,7 +35,9 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # A row that is locked needs the right to change something of it, though nothing ever is.
         "outbox": ("SELECT", "INSERT", "DELETE", "UPDATE (id)"),
         # Beside relaying it fires schedules: it accepts their runs and moves their times on.
-        "runs": ("SELECT (id, workflow_version, status, requested_by, created_at)", "INSERT"),
+        "runs": ("SELECT (id, workflow_version, status, requested_by, created_at, started_at)", "INSERT"),
+        # It shows for how long nothing has happened to a run.
+        "run_steps": ("SELECT (run_id, started_at, finished_at)",),
         "workflows": ("SELECT (id, current_version)",),
         "schedules": (
             "SELECT",
@@ -58,6 +60,15 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """By group role and table. Nobody but the owner may delete or change what is in the audit log."""
 
+FUNCTIONS: Mapping[str, Sequence[str]] = {
+    "relay": (
+        "forget_runs(integer, integer)",
+        "forget_dead_letters(integer, integer)",
+        "forget_audit(integer, integer)",
+    ),
+}
+"""By group role: functions that run with the owner's rights and do one thing that the role may not do by itself."""
+
 NUMBERED = ("outbox", "audit_log")
 """Tables that number their rows: who inserts into them draws from their sequence."""
 
@@ -77,4 +88,9 @@ async def grant(connection: AsyncConnection) -> list[str]:
             await connection.execute(text(f"GRANT {', '.join(rights)} ON {table} TO {role}"))
             if table in NUMBERED and "INSERT" in rights:
                 await connection.execute(text(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO {role}"))
+        # One by one: what else the schema holds may be an extension's, whose rights are not ours to take.
+        for function in {each for functions in FUNCTIONS.values() for each in functions}:
+            await connection.execute(text(f"REVOKE ALL ON FUNCTION {function} FROM {role}"))
+        for function in FUNCTIONS.get(role, ()):
+            await connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {role}"))
     return found

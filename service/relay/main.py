@@ -1,4 +1,4 @@
-"""The relay's process: it relays, if it leads, and fires schedules in any case."""
+"""The relay's process: it relays, if it leads; it fires schedules and forgets what is old in any case."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from service.maintenance import progress
+from service.maintenance.retention import forget_until
 from service.platform import metrics
 from service.platform.database import connect
 from service.platform.kafka import BoundedProducer, KafkaUnavailableError, is_too_large
@@ -55,18 +57,19 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
     async with serve_health(settings, pulse.problems):
         work = asyncio.create_task(_relay_again_and_again(settings, producer, stopping, pulse), name="relay")
         schedules = asyncio.create_task(fire_until(settings, stopping, pulse), name="schedules")
+        retention = asyncio.create_task(forget_until(settings, stopping, pulse), name="retention")
         stop = asyncio.create_task(stopping.wait())
         try:
             log.info("Relay started")
-            await asyncio.wait({work, schedules, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, schedules, retention, stop}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.is_set():
                 # Cut off, the batch is rolled back and relayed by the next leader; so are schedules.
-                await asyncio.wait({work, schedules}, timeout=settings.graceful_shutdown_seconds * 0.7)
-            for loop in (work, schedules):
+                await asyncio.wait({work, schedules, retention}, timeout=settings.graceful_shutdown_seconds * 0.7)
+            for loop in (work, schedules, retention):
                 if loop.done():
                     loop.result()
         finally:
-            for task in (work, schedules, stop):
+            for task in (work, schedules, retention, stop):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
@@ -108,6 +111,7 @@ async def _lead(
                 next_measure = time.monotonic() + MEASURE_SECONDS
                 await leader.confirm()
                 await measure(connection)
+                await progress.measure(connection)
             if not await _relay(connection, producer, stopping, backoff):
                 await _wait(leader, stopping)
         if leader.lost.is_set():

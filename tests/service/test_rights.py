@@ -17,6 +17,8 @@ from service.auth.tokens import issue_token
 from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP_PLAIN
 from service.executor import statements
+from service.maintenance import progress
+from service.maintenance.retention import limits
 from service.migrations.migrate import give_rights
 from service.migrations.rights import RIGHTS
 from service.platform.database import connect, transaction
@@ -78,6 +80,7 @@ async def logins(
             for name in names:
                 await connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}"))
                 await connection.execute(text(f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {name}"))
+                await connection.execute(text(f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM {name}"))
         as_superuser("; ".join(f"DROP ROLE {name}" for name in reversed(names)))
 
 
@@ -171,6 +174,9 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
     relay = await connect(logins.relay, application="test")
     try:
         await measure(relay)
+        await progress.measure(relay)
+        for function in limits(logins.relay):
+            assert await relay.fetchval(f"SELECT {function}(365, 10)") == 0
     finally:
         await relay.close()
     executor = await connect(logins.executor, application="test")
@@ -218,6 +224,13 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         ("executor", "DELETE FROM run_steps"),
         ("executor", "SELECT payload FROM dead_letters"),
         ("executor", "DELETE FROM dead_letters"),
+        ("relay", "DELETE FROM runs"),
+        ("relay", "DELETE FROM audit_log"),
+        ("relay", "DELETE FROM dead_letters"),
+        ("relay", "SELECT output FROM run_steps"),
+        ("executor", "SELECT forget_audit(365, 10)"),
+        ("api", "SELECT forget_audit(365, 10)"),
+        ("api", "SELECT forget_runs(365, 10)"),
         ("relay", "SELECT payload FROM dead_letters"),
         ("relay", "UPDATE dead_letters SET state = 'open'"),
         ("api", "UPDATE dead_letters SET payload = ''"),
