@@ -14,6 +14,7 @@ from service.auth import routes as auth
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.deadletters import routes as dead_letters
 from service.events import routes as events
 from service.events.streams import Streams
 from service.health import routes as health
@@ -126,7 +127,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     _add_layers(app, settings)
     # The first is found first: what is asked for most.
-    for part in (execute, runs, control, again, events, workflows, agents, schedules, webhooks, auth, audit):
+    for part in (
+        execute,
+        runs,
+        control,
+        again,
+        events,
+        workflows,
+        agents,
+        schedules,
+        webhooks,
+        auth,
+        audit,
+        dead_letters,
+    ):
         app.include_router(part.router, prefix=settings.api_prefix)
     app.include_router(health.router)
     app.include_router(docs.router)

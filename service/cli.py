@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from service.platform.settings import InvalidSettingsError, Settings, load_settings
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTINGS = 2
 EXIT_LOSES_DATA = 3
-CHECK_SECONDS = 5.0
+EXIT_REFUSED = 4
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,13 +34,37 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--accept-loss", action="store_true", help="go back also where that loses data")
     migrate.add_argument("--check", action="store_true", help="only tell, by the exit code, whether that loses data")
     commands.add_parser("schema", help="print the revision of the database and the newest one as JSON")
-    check = commands.add_parser("check", help="try a connection, or what is installed, and say what is wrong with it")
-    check.add_argument("part", choices=("database", "kafka", "agents"))
+    check = commands.add_parser(
+        "check", help="try settings, database, schema, Kafka, topics and kinds of agents, and say what is wrong"
+    )
+    check.add_argument(
+        "part", nargs="?", choices=("database", "schema", "kafka", "topics", "agents"), help="try only this"
+    )
+    check.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_operators_commands(commands)
     access = commands.add_parser("kafka-access", help="make Kafka's topics, logins and rights what a plan says")
     access.add_argument("--plan", type=Path, required=True, metavar="FILE", help="the plan, JSON")
     openapi = commands.add_parser("openapi", help="print the OpenAPI document")
     openapi.add_argument("--write", action="store_true", help="write it to the committed file instead")
     return parser
+
+
+def _add_operators_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    admin = commands.add_parser(
+        "create-admin", help="make an administrator; asks for the password unless told where it is"
+    )
+    admin.add_argument("name", help="the name to log in with")
+    where = admin.add_mutually_exclusive_group()
+    where.add_argument("--password-file", type=Path, metavar="FILE", help="read the password from this file")
+    where.add_argument("--password-stdin", action="store_true", help="read the password from standard input, one line")
+    requeue = commands.add_parser("requeue", help="put dead letters back into the outbox, each once")
+    requeue.add_argument("letter", nargs="*", type=UUID, metavar="ID", help="the letters, by their ids")
+    requeue.add_argument("--all", action="store_true", help="all open ones instead")
+    requeue.add_argument(
+        "--reason", choices=("unreadable", "too-large"), help="with --all: only those set aside for it"
+    )
+    for command in (admin, requeue):
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _run_loop(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -> int:
@@ -130,40 +155,41 @@ def _schema(settings: Settings) -> int:
     return 0
 
 
-def _check_agents() -> int:
-    from service.executor.kinds.installed import UnusableKindError
-    from service.executor.kinds.registry import known_kinds
+def _check(settings: Settings, part: str | None, *, as_json: bool) -> int:
+    from service.health.checkup import CHECKS, Finding, check, show
+
+    findings = asyncio.run(check(settings, [part] if part else list(CHECKS)))
+    show(findings if part else [Finding("settings", True, "usable"), *findings], as_json=as_json)
+    return 0 if all(each.passed for each in findings) else EXIT_FAILED
+
+
+def _unusable_settings(error: InvalidSettingsError, *, as_json: bool) -> int:
+    if as_json:
+        from service.health.checkup import Finding, show
+
+        show([Finding("settings", False, str(error))], as_json=True)
+    sys.stderr.write("The settings cannot be used:\n" + "".join(f"  {line}\n" for line in str(error).split("\n")))
+    return EXIT_WRONG_SETTINGS
+
+
+def _requeue(settings: Settings, given: argparse.Namespace) -> int:
+    from service.deadletters.command import requeue, show
+
+    outcomes = asyncio.run(requeue(settings, given.letter, reason=given.reason))
+    show(outcomes, as_json=given.json)
+    return 0 if all(each.requeued for each in outcomes) else EXIT_FAILED
+
+
+def _create_admin(settings: Settings, given: argparse.Namespace) -> int:
+    from service.auth.create_admin import RefusedError, create_admin, read_password
 
     try:
-        kinds = known_kinds().values()
-    except UnusableKindError as error:
-        sys.stderr.write(f"agents: not usable: {error}\n")
-        return EXIT_FAILED
-    sys.stdout.write("agents: " + ", ".join(f"{each.kind} ({each.package or 'builtin'})" for each in kinds) + "\n")
-    return 0
-
-
-def _check(settings: Settings, part: str) -> int:
-    from service.platform.database import check_database, create_engine
-    from service.platform.kafka import check_kafka
-
-    async def ask() -> None:
-        if part == "kafka":
-            await check_kafka(settings, seconds=CHECK_SECONDS)
-            return
-        engine = create_engine(settings, application="workflow-check")
-        try:
-            await check_database(engine, seconds=CHECK_SECONDS)
-        finally:
-            await engine.dispose()
-
-    try:
-        asyncio.run(ask())
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is this command's answer
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        sys.stderr.write(f"{part}: not reachable: {reason}\n")
-        return EXIT_FAILED
-    sys.stdout.write(f"{part}: connected\n")
+        password = read_password(given.password_file, from_stdin=given.password_stdin)
+        made = asyncio.run(create_admin(settings, given.name, password))
+    except RefusedError as error:
+        sys.stderr.write(f"No administrator was made: {error}\n")
+        return EXIT_REFUSED
+    sys.stdout.write(json.dumps(made) + "\n" if given.json else f"{made['username']} is an administrator now\n")
     return 0
 
 
@@ -184,9 +210,23 @@ def _openapi(*, write: bool) -> int:
     return 0
 
 
+def _by_hand(settings: Settings, given: argparse.Namespace) -> int:
+    try:
+        return _requeue(settings, given) if given.command == "requeue" else _create_admin(settings, given)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is told to whoever typed the command
+        sys.stderr.write(f"{given.command}: {str(error) or type(error).__name__}\n")
+        return EXIT_FAILED
+
+
 def main(arguments: list[str]) -> int:
-    """Run one command and return the exit code: 0 done, 1 failed, 2 wrong environment, 3 refused for loss of data."""
-    given = _parser().parse_args(arguments)
+    """Run one command and return the exit code: 0 done, 1 failed, 2 wrong arguments or environment, 3 refused for loss
+    of data, 4 refused for another reason that the message names."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.command == "requeue" and bool(given.letter) == given.all:
+        parser.error("requeue: name the letters by their ids, or give --all")
+    if given.command == "requeue" and given.reason and not given.all:
+        parser.error("requeue: --reason chooses among all, so it needs --all")
     if given.command == "openapi":
         return _openapi(write=given.write)
     if given.command == "kafka-access":
@@ -194,15 +234,14 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
     except InvalidSettingsError as error:
-        sys.stderr.write("The settings cannot be used:\n" + "".join(f"  {line}\n" for line in str(error).split("\n")))
-        return EXIT_WRONG_SETTINGS
-    if given.command == "check" and given.part == "agents":
-        return _check_agents()
+        return _unusable_settings(error, as_json=given.command == "check" and given.json)
     if given.command == "check":
-        return _check(settings, given.part)
+        return _check(settings, given.part, as_json=given.json)
     from service.platform.logging import configure_logging
 
     configure_logging(settings)
+    if given.command in ("requeue", "create-admin"):
+        return _by_hand(settings, given)
     commands: dict[str, Callable[[Settings], int]] = {"relay": _relay, "migrate": _migrate, "schema": _schema}
     commands |= {"api": _with_kinds(_api), "executor": _with_kinds(_executor)}
     if given.command == "migrate" and given.to:

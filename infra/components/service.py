@@ -145,9 +145,13 @@ class Relay(pulumi.ComponentResource):
     def __init__(self, parts: ServiceParts, migrated: pulumi.Output[str]) -> None:
         super().__init__("workflow:infra:Relay", "relay-service")
         relay = parts.stack.relay
+        env = {
+            "RETENTION_RUNS_DAYS": str(relay.retention_runs_days),
+            "RETENTION_AUDIT_DAYS": str(relay.retention_audit_days),
+        }
         self.placed = _worker(
             self, parts, "relay", "relay", relay.pool, relay.resources, relay.health, migrated,
-            webhook_env(parts.stack), relay.replicas, secret_files={"webhook": parts.secrets.webhook},
+            {**env, **webhook_env(parts.stack)}, relay.replicas, secret_files={"webhook": parts.secrets.webhook},
         )  # fmt: skip
         self.register_outputs({})
 

@@ -10,14 +10,13 @@ from policies.view.pods import Container
 from policies.view.resources import Resource
 from policies.view.samples import is_known
 from policies.view.secret_text import normal_name
-from policies.view.strength import estimated_bits
 from policies.view.targets import place
+from service.auth.password_rule import LEAST_BITS, SHORTEST
+from service.auth.strength import estimated_bits
 
 MEND = "leave it to the generator: `pulumi config rm <key>`; or set one made by `openssl rand -hex 32` as a secret"
 DATABASE_MEND = MEND.replace("<key>", "postgresPassword")
 
-SHORTEST = 12
-LEAST_BITS = 64
 DATABASE_SHORTEST = 16
 DATABASE_BITS_IN_PROD = 128
 

@@ -9,8 +9,8 @@ import yaml
 from policies.engine.rule import Fault, rule
 from policies.view.project import Project
 from policies.view.secret_text import PRIVATE_KEY, assignments, is_written_down, names_a_secret, url_logins
-from policies.view.strength import estimated_bits
 from policies.view.values import SIGNATURE
+from service.auth.strength import estimated_bits
 from stacks.load import SECRET_KEYS
 
 ENCRYPTED = "stack-secrets-encrypted"

@@ -6,9 +6,9 @@ from policies.engine.rule import Fault, rule
 from policies.view.credentials import Credential, draws
 from policies.view.parts import Platform, PlatformPart
 from policies.view.samples import is_known
-from policies.view.strength import estimated_bits
 from policies.view.targets import place
 from policies.view.values import NotKnownError
+from service.auth.strength import estimated_bits
 
 MEND = "leave it to the generator: `pulumi config rm jwtSecret`; or `pulumi config set --secret jwtSecret` with the output of `openssl rand -hex 32`"  # noqa: E501
 

@@ -25,6 +25,9 @@ class Scope(StrEnum):
     SCHEDULES_WRITE = "schedules:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    DEAD_LETTERS_READ = "dead-letters:read"
+    DEAD_LETTERS_PAYLOAD = "dead-letters:payload"
+    DEAD_LETTERS_SETTLE = "dead-letters:settle"
     AUDIT_READ = "audit:read"
     KEYS_MANAGE = "keys:manage"
     SELF_READ = "self:read"
@@ -56,6 +59,9 @@ SCOPES: Mapping[Scope, Grant] = {
     Scope.WEBHOOKS_WRITE: Grant(
         Role.ADMIN, "create, change, enable, disable and delete webhooks, rotate their secrets, send deliveries again"
     ),
+    Scope.DEAD_LETTERS_READ: Grant(Role.OPERATOR, "list dead letters and read them without payload"),
+    Scope.DEAD_LETTERS_PAYLOAD: Grant(Role.ADMIN, "read the payload of dead letters"),
+    Scope.DEAD_LETTERS_SETTLE: Grant(Role.OPERATOR, "put dead letters back, or discard them"),
     Scope.AUDIT_READ: Grant(Role.ADMIN, "read the audit log"),
     Scope.KEYS_MANAGE: Grant(Role.ADMIN, "list, create and revoke API keys"),
     Scope.SELF_READ: Grant(Role.VIEWER, "see whose credentials these are; every key has it"),

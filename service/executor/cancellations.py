@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from service.deadletters.letter import DeadLetter
 from service.executor import metrics
 from service.executor.active import ActiveRuns
 from service.executor.claims import Marks
@@ -78,12 +79,13 @@ class CancellationListener:
         except UndecodableMessageError as error:
             metrics.UNDECODABLE.labels(self._topic).inc()
             log.warning(
-                "Message passed over: it cannot be read",
+                "Message set aside: it cannot be read",
                 topic=self._topic,
                 partition=record.partition,
                 offset=record.offset,
                 reason=str(error),
             )
+            await self._keep(DeadLetter.of_record(record, str(error)))
             return
         asked = Marks(request.kind == CANCEL, request.kind == PAUSE, request.signals)
         if self._active.hear(request.run_id, asked):
@@ -101,3 +103,12 @@ class CancellationListener:
             if not is_transient(error):
                 raise
             log.warning("Cancellation left to the run's claim: the database is away", run_id=str(request.run_id))
+
+    async def _keep(self, letter: DeadLetter) -> None:
+        # Tried once: the runs' own marks count, and every executor reads this message and keeps the same letter.
+        try:
+            await self._repository.keep_dead([letter])
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("A dead letter was not kept: the database is away", place=letter.place)

@@ -1,21 +1,24 @@
 """Takes execution requests from Kafka and claims their runs.
 
-A message's offset is committed only after its inbox row and its run's claim are durable; whatever happens in between,
-the message comes again and the inbox recognises it. No more messages are taken than runs may start, and while none
-may, the partitions are paused but the consumer is still polled, so that it keeps its place in the group.
+A message's offset is committed only after its inbox row and its run's claim are durable, or its dead letter if it makes
+no sense; whatever happens in between, the message comes again and is recognised. No more messages are taken than runs
+may start, and while none may, the partitions are paused but the consumer is still polled, so that it keeps its place in
+the group.
 """
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from service.deadletters.letter import DeadLetter
 from service.executor import metrics
 from service.executor.active import ActiveRuns
-from service.executor.lag import LagWatch
+from service.executor.lag import ConsumerStalledError, LagWatch
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
@@ -26,6 +29,8 @@ from service.platform.worker_loop import Backoff, Pulse, pause
 
 GROUP = "workflow-executor"
 POLL_SECONDS = 0.5
+FAILED_COMMITS = 5
+"""In a row: a consumer that was put out of its group and does not know it goes on reading, but never commits."""
 _CALL_SECONDS = 10.0
 
 log = get_logger(__name__)
@@ -36,6 +41,8 @@ class _Received:
     partition: Any
     offset: int
     request: ExecutionRequest | None
+    letter: DeadLetter | None = None
+    """What is kept of it instead when it makes no sense."""
 
 
 class ExecutionConsumer:
@@ -51,6 +58,7 @@ class ExecutionConsumer:
         self._group = group
         self._topic = settings.kafka_execution_topic
         self._held: deque[_Received] = deque()
+        self._failed_commits = 0
         metrics.show_topic(self._topic)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -72,6 +80,7 @@ class ExecutionConsumer:
     async def _consume(self, stopping: asyncio.Event) -> None:
         # What an earlier consumer left was not committed and comes again.
         self._held.clear()
+        self._failed_commits = 0
         consumer = create_consumer(
             self._settings, topics=[self._topic], group=self._group, client_id=self._settings.executor_id
         )
@@ -104,28 +113,29 @@ class ExecutionConsumer:
             batches = await consumer.getmany(timeout_ms=int(seconds * 1000), max_records=max(1, free))
         for partition, records in batches.items():
             watch.received()
-            self._held.extend(_Received(partition, record.offset, self._decoded(record)) for record in records)
+            self._held.extend(self._received(partition, record) for record in records)
 
-    def _decoded(self, record: Any) -> ExecutionRequest | None:
+    def _received(self, partition: Any, record: Any) -> _Received:
         try:
-            return decode(ExecutionRequest, record.value)
+            return _Received(partition, record.offset, decode(ExecutionRequest, record.value))
         except UndecodableMessageError as error:
             metrics.UNDECODABLE.labels(self._topic).inc()
             log.warning(
-                "Message passed over: it cannot be read",
+                "Message set aside: it cannot be read",
                 topic=self._topic,
                 partition=record.partition,
                 offset=record.offset,
                 reason=str(error),
             )
-            return None
+            return _Received(partition, record.offset, None, DeadLetter.of_record(record, str(error)))
 
     async def _take(self, consumer: Any, stopping: asyncio.Event) -> None:
         if not self._held:
             return
         async with self._active.claiming:
             taken, requests = self._next(self._active.free)
-            if not taken or not await self._claim(requests, stopping):
+            letters = [one.letter for one in taken if one.letter is not None]
+            if not taken or not await self._keep(letters, stopping) or not await self._claim(requests, stopping):
                 return
         for _ in taken:
             self._held.popleft()
@@ -142,25 +152,37 @@ class ExecutionConsumer:
             taken.append(received)
         return taken, requests
 
+    async def _keep(self, letters: list[DeadLetter], stopping: asyncio.Event) -> bool:
+        if not letters:
+            return True
+        return await self._until_durable(lambda: self._repository.keep_dead(letters), "Dead letters", stopping)
+
     async def _claim(self, requests: list[ExecutionRequest], stopping: asyncio.Event) -> bool:
-        """Keep trying until the claims are durable; False when the process is to stop before."""
         if not requests:
             return True
+
+        async def claim() -> None:
+            claimed = await self._repository.claim_received(requests)
+            self._active.start(claimed)
+            if len(claimed) < len(requests):
+                metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
+
+        return await self._until_durable(claim, "Claims", stopping)
+
+    async def _until_durable(self, write: Callable[[], Awaitable[None]], what: str, stopping: asyncio.Event) -> bool:
+        """Keep trying until it is written; False when the process is to stop before."""
         backoff = Backoff(0.1, 5.0)
         while True:
             self._beat()
             try:
-                claimed = await self._repository.claim_received(requests)
+                await write()
             except Exception as error:
                 if not is_transient(error):
                     raise
-                log.warning("Runs wait to be claimed: the database is away", reason=type(error).__name__)
+                log.warning(f"{what} wait: the database is away", reason=type(error).__name__)
                 if await pause(stopping, backoff.failed()):
                     return False
                 continue
-            self._active.start(claimed)
-            if len(claimed) < len(requests):
-                metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
             return True
 
     async def _commit(self, consumer: Any, taken: list[_Received]) -> None:
@@ -173,7 +195,13 @@ class ExecutionConsumer:
                 await consumer.commit(offsets)
         except KafkaError as error:
             # The group is being rebalanced; whoever gets the partition sees the messages again, and the inbox knows.
-            log.info("Offsets not committed", reason=str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            log.info("Offsets not committed", reason=reason)
+            self._failed_commits += 1
+            if self._failed_commits >= FAILED_COMMITS:
+                raise ConsumerStalledError(f"{FAILED_COMMITS} commits in a row failed: {reason}") from error
+        else:
+            self._failed_commits = 0
 
     def _beat(self) -> None:
         self._pulse.beat("consumer", within=60)

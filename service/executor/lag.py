@@ -15,6 +15,7 @@ from service.executor import metrics
 
 LOOK_SECONDS = 5.0
 STALLED_SECONDS = 30.0
+BLIND_SECONDS = 60.0
 UNASSIGNED_SECONDS = 300.0
 """Long, because an executor beyond the number of partitions rightly has none; late runs are swept up meanwhile."""
 
@@ -32,7 +33,7 @@ class LagWatch:
         self._shown: set[tuple[str, int]] = set()
         self._lag = 0
         now = time.monotonic()
-        self._last_record, self._last_assigned = now, now
+        self._last_record, self._last_assigned, self._last_look = now, now, now
 
     def start(self) -> None:
         """Begin to look."""
@@ -63,6 +64,9 @@ class LagWatch:
         now = time.monotonic()
         if self._lag > 0 and now - self._last_record > STALLED_SECONDS:
             raise ConsumerStalledError(f"{self._lag} messages wait, none came for {now - self._last_record:.0f} s")
+        if now - self._last_look > BLIND_SECONDS:
+            # Brokers that are away are not hurt by a new consumer, and one that cannot say where it is never reads.
+            raise ConsumerStalledError(f"its position could not be read for {now - self._last_look:.0f} s")
         if now - self._last_assigned > UNASSIGNED_SECONDS:
             raise ConsumerStalledError(f"no partition was assigned for {now - self._last_assigned:.0f} s")
 
@@ -77,6 +81,7 @@ class LagWatch:
     async def _look(self) -> None:
         assignment = self._consumer.assignment()
         if not assignment:
+            self._last_look = time.monotonic()
             self._lag = 0
             self._show({})
             return
@@ -86,6 +91,7 @@ class LagWatch:
         for partition, end in ends.items():
             position = await self._consumer.position(partition)
             lags[(partition.topic, partition.partition)] = max(0, end - position)
+        self._last_look = time.monotonic()
         self._lag = sum(lags.values())
         self._show(lags)
 

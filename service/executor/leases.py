@@ -16,6 +16,7 @@ _CANCELLED_AT_ONCE = 100
 _FORGET_EVERY_SECONDS = 3600.0
 _MESSAGE_DAYS = 14
 """How long a message is remembered; Kafka keeps messages for 7 days by default."""
+_FORGET_ROWS = 2_000
 _KEY_DAYS = 30
 """How long an Idempotency-Key is remembered; the API's description promises it."""
 
@@ -103,7 +104,7 @@ class Sweeper:
                     await self._claim_forgotten()
                 if now >= next_forget:
                     next_forget = now + _FORGET_EVERY_SECONDS
-                    await self._repository.forget_messages(older_than_days=_MESSAGE_DAYS)
+                    await self._forget_messages(stopping)
                     await self._repository.forget_idempotency_keys(older_than_days=_KEY_DAYS)
             except Exception as error:
                 if not is_transient(error):
@@ -115,6 +116,14 @@ class Sweeper:
         for run in await self._repository.force_cancellations(_CANCELLED_AT_ONCE, after_seconds=self._cancel_deadline):
             count_ended(run.status, run.seconds)
             log.warning("Run ended without its executor", run_id=str(run.id), correlation_id=run.correlation_id)
+
+    async def _forget_messages(self, stopping: asyncio.Event) -> None:
+        # In parts: one statement for all of an hour could take longer than a statement may, and then for ever.
+        while not stopping.is_set():
+            self._pulse.beat("sweeper", within=60)
+            gone = await self._repository.forget_messages(older_than_days=_MESSAGE_DAYS, most=_FORGET_ROWS)
+            if gone < _FORGET_ROWS:
+                return
 
     async def _claim_expired(self) -> None:
         async with self._active.claiming:

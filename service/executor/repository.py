@@ -17,6 +17,8 @@ from sqlalchemy import TextClause
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.store import KEEP
 from service.executor import statements
 from service.executor.claims import ClaimedRun, EndedRun, Marks, claimed_run, lost, marks_of
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
@@ -78,6 +80,10 @@ class RunRepository:
             **self._lease(),
         )
         return [claimed_run(row) for row in rows]
+
+    async def keep_dead(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep messages that make no sense; one that was kept before is only counted."""
+        await self._execute(KEEP, letters=as_json(letters))
 
     async def claim_expired(self, limit: int) -> list[ClaimedRun]:
         """Claim runs whose executor let the lease expire, oldest first."""
@@ -251,9 +257,9 @@ class RunRepository:
         )
         return [EndedRun(row.id, row.status, row.correlation_id, float(row.seconds)) for row in rows]
 
-    async def forget_messages(self, *, older_than_days: int) -> None:
-        """Drop the marks of messages that are too old to come again."""
-        await self._execute(statements.FORGET_MESSAGES, days=older_than_days)
+    async def forget_messages(self, *, older_than_days: int, most: int) -> int:
+        """Drop the marks of messages that are too old to come again, so many at most; returns how many there were."""
+        return len(await self._execute(statements.FORGET_MESSAGES, days=older_than_days, most=most))
 
     async def forget_idempotency_keys(self, *, older_than_days: int) -> None:
         """Drop the keys of requests that are too old to be sent again."""

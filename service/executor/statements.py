@@ -54,7 +54,7 @@ CLAIM_EXPIRED = text(
     """
 WITH due AS (
     SELECT id FROM runs
-    WHERE status = 'running' AND lease_expires_at < now()
+    WHERE status = 'running' AND (lease_expires_at < now() OR lease_expires_at IS NULL)
     ORDER BY lease_expires_at
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
@@ -306,4 +306,12 @@ SELECT id, status, correlation_id, EXTRACT(EPOCH FROM duration) AS seconds FROM 
 )
 
 FORGET_KEYS = text("DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(days => CAST(:days AS int))")
-FORGET_MESSAGES = text("DELETE FROM inbox WHERE received_at < now() - make_interval(days => CAST(:days AS int))")
+FORGET_MESSAGES = text(
+    """
+DELETE FROM inbox WHERE message_id IN (
+    SELECT message_id FROM inbox WHERE received_at < now() - make_interval(days => CAST(:days AS int))
+    LIMIT CAST(:most AS int)
+)
+RETURNING 1
+"""
+)

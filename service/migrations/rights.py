@@ -36,6 +36,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # It shows them, sends one again, and deletes those of a webhook that is deleted.
         "webhook_deliveries": ("SELECT", "UPDATE", "DELETE"),
         "outbox": ("INSERT", "SELECT (id)"),
+        "dead_letters": ("SELECT", "UPDATE (state, settled_at, settled_by)"),
         "audit_log": APPEND,
         # It tells which schema it works with.
         "alembic_version": READ,
@@ -44,7 +45,9 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # A row that is locked needs the right to change something of it, though nothing ever is.
         "outbox": ("SELECT", "INSERT", "DELETE", "UPDATE (id)"),
         # Beside relaying it fires schedules: it accepts their runs and moves their times on.
-        "runs": ("SELECT (id, workflow_version, status, requested_by, created_at)", "INSERT"),
+        "runs": ("SELECT (id, workflow_version, status, requested_by, created_at, started_at)", "INSERT"),
+        # It shows for how long nothing has happened to a run.
+        "run_steps": ("SELECT (run_id, started_at, finished_at)",),
         "workflows": ("SELECT (id, current_version)",),
         "schedules": (
             "SELECT",
@@ -54,6 +57,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "webhooks": ("SELECT", "UPDATE (failing_since, disabled_at, disabled_reason)"),
         "webhook_deliveries": ("SELECT", "UPDATE", "DELETE"),
         "audit_log": ("INSERT",),
+        "dead_letters": ("SELECT (place, times, state)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
     "executor": {
         "workflow_versions": READ,
@@ -67,9 +71,20 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "webhooks": ("SELECT (id, workflow_id, events, disabled_at)",),
         "webhook_deliveries": ("INSERT",),
         "audit_log": ("INSERT",),
+        # What is in a letter is none of its business any more.
+        "dead_letters": ("SELECT (place, times)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
 }
 """By group role and table. Nobody but the owner may delete or change what is in the audit log."""
+
+FUNCTIONS: Mapping[str, Sequence[str]] = {
+    "relay": (
+        "forget_runs(integer, integer)",
+        "forget_dead_letters(integer, integer)",
+        "forget_audit(integer, integer)",
+    ),
+}
+"""By group role: functions that run with the owner's rights and do one thing that the role may not do by itself."""
 
 NUMBERED = ("outbox", "audit_log")
 """Tables that number their rows: who inserts into them draws from their sequence."""
@@ -90,4 +105,9 @@ async def grant(connection: AsyncConnection) -> list[str]:
             await connection.execute(text(f"GRANT {', '.join(rights)} ON {table} TO {role}"))
             if table in NUMBERED and "INSERT" in rights:
                 await connection.execute(text(f"GRANT USAGE ON SEQUENCE {table}_id_seq TO {role}"))
+        # One by one: what else the schema holds may be an extension's, whose rights are not ours to take.
+        for function in {each for functions in FUNCTIONS.values() for each in functions}:
+            await connection.execute(text(f"REVOKE ALL ON FUNCTION {function} FROM {role}"))
+        for function in FUNCTIONS.get(role, ()):
+            await connection.execute(text(f"GRANT EXECUTE ON FUNCTION {function} TO {role}"))
     return found

@@ -14,7 +14,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
@@ -32,6 +39,11 @@ log = get_logger(__name__)
 
 class KafkaUnavailableError(RuntimeError):
     """Kafka did not do in time what was asked; the message says what and names no credentials."""
+
+
+def is_too_large(error: KafkaUnavailableError) -> bool:
+    """Whether one of the messages is larger than the brokers take: sent again, it is refused again."""
+    return isinstance(error.__cause__, (MessageSizeTooLargeError, RecordListTooLargeError))
 
 
 class KafkaRefusedError(KafkaUnavailableError):

@@ -20,6 +20,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 MINIMUM_SECRET_LENGTH = 32
 """Characters that JWT_SECRET must have at least: as many bytes as HS256 has in its digest."""
 
+LEAST_RETENTION_DAYS = 30
+"""Nothing is forgotten earlier; the functions of the database have the same bound."""
+
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -114,6 +117,9 @@ class Settings(BaseSettings):
     enable_audit_logging: bool = True
     rate_limit_requests: int = Field(100, ge=0)
     rate_limit_window: int = Field(60, ge=1)
+
+    retention_runs_days: int = Field(90, ge=0, le=36_500)
+    retention_audit_days: int = Field(365, ge=0, le=36_500)
 
     readiness_requires_kafka: bool = True
     graceful_shutdown_seconds: int = Field(20, ge=1)
@@ -226,6 +232,16 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
+
+    @field_validator("retention_runs_days", "retention_audit_days")
+    @classmethod
+    def _nothing_young_is_forgotten(cls, value: int) -> int:
+        if 0 < value < LEAST_RETENTION_DAYS:
+            raise ValueError(
+                f"is {value}, must be at least {LEAST_RETENTION_DAYS}, as long as an Idempotency-Key may lead to a run,"
+                " or 0 to keep everything"
+            )
+        return value
 
     @field_validator("jwt_secret", "jwt_previous_secret")
     @classmethod

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -32,6 +33,7 @@ ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
 DELIVERY_STATUSES = ("pending", "delivered", "dead")
+DEAD_LETTER_STATES = ("open", "requeued", "discarded")
 SCHEDULE_ACTOR = "schedule:"
 """What ``requested_by`` of a schedule's runs begins with; the schedule's id follows."""
 
@@ -331,6 +333,37 @@ inbox = Table(
     Column("message_id", Text, nullable=False),
     _created("received_at"),
     PrimaryKeyConstraint("message_id"),
+    # Costs next to nothing when a message comes, and finds those to be forgotten.
+    Index("ix_inbox_received_at", "received_at", postgresql_using="brin"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("source", Text, nullable=False),
+    # Where it came from: what is read from there again is the same letter.
+    Column("place", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=True),
+    Column("headers", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("payload_bytes", BigInteger, nullable=False),
+    Column("kept", Text, nullable=False),
+    _time("sent_at"),
+    _created("first_seen_at"),
+    _created("last_seen_at"),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    Column("state", Text, nullable=False, server_default=text("'open'")),
+    _time("settled_at"),
+    Column("settled_by", Text, nullable=True),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("place"),
+    _one_of("state", DEAD_LETTER_STATES),
+    Index("ix_dead_letters_first_seen_at_id", "first_seen_at", "id"),
+    Index("ix_dead_letters_open", "reason", postgresql_where=text("state = 'open'")),
 )
 
 idempotency_keys = Table(

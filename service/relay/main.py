@@ -1,4 +1,4 @@
-"""The relay's process: it relays, if it leads, and fires schedules and sends webhooks in any case."""
+"""The relay's process: it relays, if it leads; it fires schedules, sends webhooks and forgets what is old in any case."""
 
 import asyncio
 import contextlib
@@ -7,16 +7,18 @@ from typing import Any
 
 import asyncpg
 
+from service.maintenance import progress
+from service.maintenance.retention import forget_until
 from service.platform import metrics
 from service.platform.database import connect
-from service.platform.kafka import BoundedProducer, KafkaUnavailableError
+from service.platform.kafka import BoundedProducer, KafkaUnavailableError, is_too_large
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
 from service.platform.worker_http import serve_health
 from service.platform.worker_loop import Backoff, Pulse, pause, stop_on_signals
 from service.relay import metrics as relay_metrics
 from service.relay.leader import Leadership, leadership
-from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart
+from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart, set_aside_refused
 from service.schedules.loop import fire_until
 from service.webhooks.loop import deliver_until
 
@@ -25,7 +27,14 @@ IDLE_SECONDS = 0.1
 
 MEASURE_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
-_DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver's internal error is what a connection that is cut in the middle of a statement may leave.
+_DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 log = get_logger(__name__)
 
@@ -50,8 +59,9 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
         work = asyncio.create_task(_relay_again_and_again(settings, producer, stopping, pulse), name="relay")
         schedules = asyncio.create_task(fire_until(settings, stopping, pulse), name="schedules")
         webhooks = asyncio.create_task(deliver_until(settings, stopping, pulse), name="webhooks")
+        retention = asyncio.create_task(forget_until(settings, stopping, pulse), name="retention")
         stop = asyncio.create_task(stopping.wait())
-        loops = (work, schedules, webhooks)
+        loops = (work, schedules, webhooks, retention)
         try:
             log.info("Relay started")
             await asyncio.wait({*loops, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -104,6 +114,7 @@ async def _lead(
                 next_measure = time.monotonic() + MEASURE_SECONDS
                 await leader.confirm()
                 await measure(connection)
+                await progress.measure(connection)
             if not await _relay(connection, producer, stopping, backoff):
                 await _wait(leader, stopping)
         if leader.lost.is_set():
@@ -123,11 +134,20 @@ async def _relay(connection: Any, producer: Sender, stopping: asyncio.Event, bac
         log.warning(
             "Kafka did not take the batch, it stays in the outbox", reason=str(error), again_in=round(seconds, 2)
         )
+        if is_too_large(error):
+            await _set_aside(connection, producer)
         await relay_topics_apart(connection, producer)
         await pause(stopping, seconds)
         return True
     backoff.succeeded()
     return count == BATCH_ROWS
+
+
+async def _set_aside(connection: Any, producer: Sender) -> None:
+    try:
+        await set_aside_refused(connection, producer)
+    except KafkaUnavailableError as error:
+        log.warning("What Kafka refuses was not found, it is looked for again", reason=str(error))
 
 
 async def _wait(leader: Leadership, stopping: asyncio.Event) -> None:

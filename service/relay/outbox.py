@@ -4,8 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.metrics import DEAD_LETTERS
+from service.deadletters.store import KEEP_PLAIN
 from service.platform import metrics
-from service.platform.kafka import KafkaUnavailableError, Record
+from service.platform.kafka import KafkaUnavailableError, Record, is_too_large
 from service.platform.logging import get_logger
 from service.relay import metrics as relay_metrics
 
@@ -19,11 +22,12 @@ DELETE FROM outbox
 WHERE id IN (
     SELECT id FROM outbox WHERE $2::text IS NULL OR topic = $2 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-RETURNING id, topic, key, headers, payload
+RETURNING id, topic, key, headers, payload, created_at
 """
 
 _DEPTHS = """
-SELECT (SELECT count(*) FROM outbox) AS pending, (SELECT count(*) FROM runs WHERE status = 'queued') AS queued
+SELECT (SELECT count(*) FROM outbox) AS pending, (SELECT count(*) FROM runs WHERE status = 'queued') AS queued,
+    (SELECT count(*) FROM dead_letters WHERE state = 'open') AS dead
 """
 
 log = get_logger(__name__)
@@ -44,12 +48,35 @@ async def relay_batch(connection: Any, sender: Sender, topic: str | None = None)
     """
     async with connection.transaction():
         rows = sorted(await connection.fetch(_TAKE, BATCH_ROWS, topic), key=lambda row: row["id"])
-        records = [record for row in rows if (record := _record(row)) is not None]
+        records, letters = _records(rows)
+        if letters:
+            await connection.execute(KEEP_PLAIN, as_json(letters))
         if records:
             await sender.send(records)
-    for record in records:
-        metrics.OUTBOX_RELAYED.labels(record.topic).inc()
+    _count(records, letters)
     return len(rows)
+
+
+async def set_aside_refused(connection: Any, sender: Sender) -> None:
+    """After a batch with a message that the brokers refuse: deliver row by row up to it, and set it aside.
+
+    Their limit may be lower than ours, so which one it is shows only by itself. Raises KafkaUnavailableError.
+    """
+    for _ in range(BATCH_ROWS):
+        async with connection.transaction():
+            rows = await connection.fetch(_TAKE, 1, None)
+            records, letters = _records(rows)
+            try:
+                await sender.send(records)
+            except KafkaUnavailableError as error:
+                if not is_too_large(error):
+                    raise
+                records, letters = [], [_letter(row) for row in rows]
+            if letters:
+                await connection.execute(KEEP_PLAIN, as_json(letters))
+        _count(records, letters)
+        if letters or not rows:
+            return
 
 
 async def relay_topics_apart(connection: Any, sender: Sender) -> None:
@@ -65,19 +92,48 @@ async def relay_topics_apart(connection: Any, sender: Sender) -> None:
 
 
 async def measure(connection: Any) -> None:
-    """Show how many messages and how many runs wait."""
+    """Show how many messages and runs wait, and how many dead letters."""
     row = await connection.fetchrow(_DEPTHS)
     metrics.OUTBOX_PENDING.set(row["pending"])
     metrics.QUEUE_DEPTH.set(row["queued"])
+    DEAD_LETTERS.set(row["dead"])
 
 
-def _record(row: Any) -> Record | None:
-    headers = tuple((str(name), str(value)) for name, value in json.loads(row["headers"]).items() if value is not None)
-    record = Record(row["topic"], row["key"], row["payload"].encode(), headers)
-    size = len(record.value) + len(record.key) + sum(len(name) + len(value) for name, value in headers)
-    if size <= MAX_MESSAGE_BYTES:
-        return record
-    # Kept, it would stop everything behind it. Executors find a queued run without its message, only later.
-    relay_metrics.UNDELIVERABLE.labels(record.topic).inc()
-    log.error("Message dropped: Kafka would not take it", topic=record.topic, key=record.key, bytes=size)
-    return None
+def _records(rows: Sequence[Any]) -> tuple[list[Record], list[DeadLetter]]:
+    """What is sent, and what is set aside: kept here, a message that Kafka never takes would stop all behind it.
+
+    Executors find a queued run without its message, only later.
+    """
+    records, letters = [], []
+    for row in rows:
+        record = Record(row["topic"], row["key"], row["payload"].encode(), _headers(row))
+        size = len(record.value) + len(record.key) + sum(len(name) + len(value) for name, value in record.headers)
+        if size <= MAX_MESSAGE_BYTES:
+            records.append(record)
+        else:
+            letters.append(_letter(row))
+    return records, letters
+
+
+def _letter(row: Any) -> DeadLetter:
+    value = row["payload"].encode()
+    return DeadLetter.of_outbox(row["id"], row["created_at"], row["topic"], row["key"], _headers(row), value)
+
+
+def _headers(row: Any) -> tuple[tuple[str, str], ...]:
+    given = json.loads(row["headers"]).items()
+    return tuple((str(name), str(value)) for name, value in given if value is not None)
+
+
+def _count(records: Sequence[Record], letters: Sequence[DeadLetter]) -> None:
+    for record in records:
+        metrics.OUTBOX_RELAYED.labels(record.topic).inc()
+    for letter in letters:
+        relay_metrics.UNDELIVERABLE.labels(letter.topic).inc()
+        log.error(
+            "Message set aside: Kafka would not take it",
+            topic=letter.topic,
+            key=letter.key,
+            bytes=letter.payload_bytes,
+            dead_letter_id=str(letter.id),
+        )

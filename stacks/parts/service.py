@@ -2,10 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from stacks.parts.common import Autoscaling, HealthTiming, Part, Resources
 from stacks.quantities import Memory, Port, Seconds
+
+LEAST_RETENTION_DAYS = 30
+"""As the service has it."""
 
 
 class Pool(Part):
@@ -81,11 +84,24 @@ class Api(Part):
     connection."""
 
 
+def _not_young(days: int) -> int:
+    if 0 < days < LEAST_RETENTION_DAYS:
+        raise ValueError(f"must be 0, to keep everything, or at least {LEAST_RETENTION_DAYS} days")
+    return days
+
+
+Retention = Annotated[int, Field(ge=0, le=36_500), AfterValidator(_not_young)]
+"""Days; the service refuses what is shorter than a month as well."""
+
+
 class Relay(Part):
     """What carries accepted runs from the outbox to Kafka, fires schedules and sends webhooks."""
 
     replicas: Annotated[int, Field(ge=1, le=10)] = 1
     """One relays, the others stand by; all fire schedules and send webhooks."""
+    retention_runs_days: Retention = 90
+    """Days that runs are kept after they ended; 0 for ever."""
+    retention_audit_days: Retention = 365
     pool: Pool = Pool(size=2, overflow=2)
     resources: Resources = Resources(cpus=0.5, memory=192)
     health: HealthTiming = HealthTiming()

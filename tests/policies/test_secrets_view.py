@@ -9,8 +9,8 @@ from policies.engine.rule import all_rules
 from policies.view.deployment import Deployment
 from policies.view.samples import is_known
 from policies.view.secret_text import gives_away, is_written_down, names_a_secret
-from policies.view.strength import estimated_bits
 from policies.view.values import UNKNOWN, Value
+from service.auth.strength import estimated_bits
 from tests.policies.changes import put, secret
 from tests.policies.conftest import Judge, recorded
 

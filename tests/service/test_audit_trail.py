@@ -1,6 +1,7 @@
 """Every route writes the audit entry that it declares, and no other."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.audit.record import Actor, record
 from service.auth.passwords import hash_password
 from service.auth.roles import Role
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.store import KEEP
 from service.openapi import document
 from service.platform.database import AnyRow, transaction
 from service.platform.settings import Settings
@@ -120,7 +123,11 @@ async def things(client: httpx.AsyncClient, engine: AsyncEngine) -> dict[str, st
             webhook_id=hooks[0]["id"], run_id=run["run_id"], event="run.failed", payload={}
         )
         delivery_id = (await connection.execute(statement.returning(webhook_deliveries.c.id))).scalar_one()
+    letter = DeadLetter.of_outbox(1, datetime.now(UTC), "topic", "key", (), b'{"message_id": "m"}')
+    async with transaction(engine) as connection:
+        await connection.execute(KEEP, {"letters": as_json([letter])})
     return {
+        "letter_id": str(letter.id),
         "webhook_id": hooks[0]["id"],
         "disabled_id": hooks[1]["id"],
         "delivery_id": str(delivery_id),

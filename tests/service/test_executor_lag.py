@@ -70,6 +70,18 @@ async def test_a_consumer_that_gets_nothing_though_messages_wait_is_stalled(monk
     await looked(Consumer(position=2, end=5), _is_stalled)
 
 
+async def test_a_consumer_that_cannot_say_where_it_is_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Consumer):
+        async def position(self, _: TopicPartition) -> int:
+            """Never known."""
+            await asyncio.Event().wait()
+            return 0
+
+    await looked(Hanging(position=0, end=5), LagWatch.check)
+    monkeypatch.setattr(lag, "BLIND_SECONDS", -1.0)
+    await looked(Hanging(position=0, end=5), _is_stalled)
+
+
 async def test_a_consumer_without_anything_to_read_is_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lag, "STALLED_SECONDS", -1.0)
     await looked(Consumer(position=5, end=5), LagWatch.check)

@@ -184,6 +184,6 @@ async def test_old_messages_are_forgotten_and_young_ones_kept(engine: AsyncEngin
         await connection.execute(inbox.insert().values(message_id="young"))
         old = func.now() - func.make_interval(0, 0, 0, 15)
         await connection.execute(inbox.insert().values(message_id="old", received_at=old))
-    await repository(engine).forget_messages(older_than_days=14)
+    await repository(engine).forget_messages(older_than_days=14, most=10)
     async with transaction(engine) as connection:
         assert (await connection.execute(select(inbox.c.message_id))).scalars().all() == ["young"]

@@ -14,7 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.app import create_app
 from service.auth.roles import Role
 from service.auth.tokens import issue_token
+from service.deadletters.letter import DeadLetter, as_json
+from service.deadletters.store import KEEP_PLAIN
 from service.executor import statements
+from service.maintenance import progress
+from service.maintenance.retention import limits
 from service.migrations.migrate import give_rights
 from service.migrations.rights import RIGHTS
 from service.platform.database import connect, transaction
@@ -42,6 +46,11 @@ class Logins:
     api: Settings
     relay: Settings
     executor: Settings
+
+    @property
+    def workers(self) -> tuple[Settings, ...]:
+        """The programs that have a topic or the outbox before them."""
+        return self.relay, self.executor
 
 
 @pytest_asyncio.fixture
@@ -74,6 +83,7 @@ async def logins(
             for name in names:
                 await connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}"))
                 await connection.execute(text(f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {name}"))
+                await connection.execute(text(f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM {name}"))
         as_superuser("; ".join(f"DROP ROLE {name}" for name in reversed(names)))
 
 
@@ -119,6 +129,9 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
         await finished(engine, told.json()["run_id"])
         await eventually(lambda: _was_tried(engine), "the relay to try the delivery")
         (delivery,) = (await client.get(f"{hook_place}/deliveries")).json()["items"]
+        letters = [
+            await _dead_letter(program, engine, f"place {number}") for number, program in enumerate(logins.workers)
+        ]
         delayed = await client.post("/api/v1/agents", json={"name": "later", "kind": "noop"})
         key = await client.post("/api/v1/auth/keys", json={"name": "a key", "role": "viewer"})
         answers = [
@@ -148,12 +161,30 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
             await client.post(f"{hook_place}/deliveries/{delivery['id']}/redeliver"),
             await client.get(f"/api/v1/runs/{run_id}/events"),
             await client.delete(hook_place),
+            await client.get("/api/v1/dead-letters"),
+            await client.get(f"/api/v1/dead-letters/{letters[0]}/payload"),
+            await client.post(f"/api/v1/dead-letters/{letters[0]}/requeue"),
+            await client.post(f"/api/v1/dead-letters/{letters[1]}/discard"),
             await client.delete(place),
             await client.get("/health/ready"),
         ]  # fmt: skip
     assert [answer.request.url.path for answer in answers if answer.status_code >= 500] == []
     assert [answer.status_code for answer in (agent, workflow, key, timed)] == [201, 201, 201, 201]
     assert hooked.status_code == 201
+
+
+async def _dead_letter(program: Settings, engine: AsyncEngine, place: str) -> UUID:
+    """One that the program keeps, and sees again."""
+    letter = DeadLetter.of_outbox(1, datetime.now(UTC), "topic", place, (), b"{}")
+    connection = await connect(program, application="test")
+    try:
+        for _ in range(2):
+            await connection.execute(KEEP_PLAIN, as_json([letter]))
+    finally:
+        await connection.close()
+    async with transaction(engine) as owner:
+        found = await owner.execute(text("SELECT id FROM dead_letters WHERE key = :place"), {"place": place})
+        return UUID(str(found.scalar_one()))
 
 
 async def _has_fired(engine: AsyncEngine, schedule_id: UUID) -> bool:
@@ -170,6 +201,9 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         await measure(relay)
         await relay.execute("DELETE FROM webhook_deliveries WHERE created_at < now() - interval '30 days'")
         await relay.execute("UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL WHERE false")
+        await progress.measure(relay)
+        for function in limits(logins.relay):
+            assert await relay.fetchval(f"SELECT {function}(365, 10)") == 0
     finally:
         await relay.close()
     executor = await connect(logins.executor, application="test")
@@ -270,6 +304,20 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         ("executor", "SELECT * FROM outbox"),
         ("executor", "UPDATE workflow_versions SET created_by = 'x'"),
         ("executor", "DELETE FROM run_steps"),
+        ("executor", "SELECT payload FROM dead_letters"),
+        ("executor", "DELETE FROM dead_letters"),
+        ("relay", "DELETE FROM runs"),
+        ("relay", "DELETE FROM audit_log"),
+        ("relay", "DELETE FROM dead_letters"),
+        ("relay", "SELECT output FROM run_steps"),
+        ("executor", "SELECT forget_audit(365, 10)"),
+        ("api", "SELECT forget_audit(365, 10)"),
+        ("api", "SELECT forget_runs(365, 10)"),
+        ("relay", "SELECT payload FROM dead_letters"),
+        ("relay", "UPDATE dead_letters SET state = 'open'"),
+        ("api", "UPDATE dead_letters SET payload = ''"),
+        ("api", "INSERT INTO dead_letters (place) VALUES ('x')"),
+        ("api", "DELETE FROM dead_letters"),
     ],
 )
 async def test_what_is_not_a_programs_work_is_refused(logins: Logins, program: str, statement: str) -> None:

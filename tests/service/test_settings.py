@@ -63,6 +63,8 @@ DOCUMENTED_DEFAULTS: dict[str, Any] = {
     "KAFKA_AGENT_TOPICS": (),
     "AGENT_SECRETS_DIR": None,
     "READINESS_REQUIRES_KAFKA": True,
+    "RETENTION_RUNS_DAYS": 90,
+    "RETENTION_AUDIT_DAYS": 365,
     "GRACEFUL_SHUTDOWN_SECONDS": 20,
     "TLS_CERT_FILE": None,
     "TLS_KEY_FILE": None,
@@ -86,6 +88,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.mark.parametrize("variable", DOCUMENTED_DEFAULTS)
 def test_a_variable_has_its_documented_default(variable: str) -> None:
     assert getattr(load_settings(), variable.lower()) == DOCUMENTED_DEFAULTS[variable]
+
+
+@pytest.mark.parametrize("variable", ["RETENTION_RUNS_DAYS", "RETENTION_AUDIT_DAYS"])
+def test_nothing_is_forgotten_within_a_month(environment: pytest.MonkeyPatch, variable: str) -> None:
+    environment.setenv(variable, "29")
+    with pytest.raises(InvalidSettingsError, match=f"{variable} is 29, must be at least 30"):
+        load_settings()
+    environment.setenv(variable, "0")
+    assert getattr(load_settings(), variable.lower()) == 0
 
 
 def test_every_variable_is_documented_here() -> None:

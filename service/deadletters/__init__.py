@@ -1,0 +1,1 @@
+"""Messages that could not be read or delivered: kept, shown, and put back or settled by somebody."""
