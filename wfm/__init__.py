@@ -1,4 +1,4 @@
-"""A typed client of the Workflow Management API.
+"""A typed client of the Workflow Management API, and the command ``wfm``.
 
     from wfm import WorkflowClient
 
@@ -6,7 +6,7 @@
         run = client.workflows.execute(workflow_id, {"name": "Ada"})
         print(client.runs.wait(run.run_id).output)
 
-It needs httpx and pydantic, and nothing of the server.
+It needs httpx and pydantic, and nothing of the server; the command needs typer, rich and PyYAML as well.
 """
 
 from wfm.client import AsyncWorkflowClient, WorkflowClient

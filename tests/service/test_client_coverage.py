@@ -91,7 +91,7 @@ def test_every_operation_is_a_method_of_both_clients() -> None:
 
 def test_the_client_needs_nothing_of_the_server() -> None:
     code = (
-        "import sys, wfm\n"
+        "import sys, wfm, wfm.cli.main\n"
         "names = {name.partition('.')[0] for name in sys.modules}\n"
         "print(sorted(names & {'service', 'ops', 'stacks', 'fastapi', 'sqlalchemy', 'starlette', 'pydantic_settings'}))"
     )
@@ -104,5 +104,7 @@ def test_the_client_needs_nothing_of_the_server() -> None:
 def test_the_client_installed_alone_asks_for_what_the_project_is_tested_with() -> None:
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     alone = tomllib.loads((ROOT / "wfm" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(alone["dependencies"]) <= set(whole["dependencies"])
+    known = {*whole["dependencies"], *whole["optional-dependencies"]["ops"]}
+    assert {*alone["dependencies"], *alone["optional-dependencies"]["cli"]} <= known
+    assert alone["scripts"]["wfm"] == whole["scripts"]["wfm"]
     assert (alone["version"], alone["requires-python"]) == (whole["version"], whole["requires-python"])
