@@ -15,7 +15,8 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 def complete(model: type[BaseModel], value: Any) -> dict[str, Any] | None:
     """A definition with everything that it leaves out; None where it does not fit the model."""
     try:
-        return model.model_validate(value).model_dump(mode="json")
+        # Twice, so that what was left out has the types of what is stored: 30.0, not 30.
+        return model.model_validate(model.model_validate(value).model_dump()).model_dump(mode="json")
     except ValidationError:
         return None
 
