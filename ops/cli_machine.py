@@ -80,3 +80,14 @@ def bench(
     words = [sys.executable, "-m", "bench.service", *chosen, *(["--json"] if as_json else [])]
     variables = {**os.environ, **pulumi_environment(context.home)}
     exit_with(subprocess.run(words, cwd=PROJECT_DIR, env=variables, check=False).returncode)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def wfm(words: typer.Context) -> None:
+    """The API from the command line: `wfm --help` says more (docs/client.md)."""
+    from wfm.cli.main import run
+
+    exit_with(run(words.args))

@@ -34,9 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--accept-loss", action="store_true", help="go back also where that loses data")
     migrate.add_argument("--check", action="store_true", help="only tell, by the exit code, whether that loses data")
     commands.add_parser("schema", help="print the revision of the database and the newest one as JSON")
-    check = commands.add_parser(
-        "check", help="try settings, database, schema, Kafka, topics and kinds of agents, and say what is wrong"
-    )
+    check = commands.add_parser("check", help="try what a program of the service needs, and say what is wrong")
     check.add_argument(
         "part", nargs="?", choices=("database", "schema", "kafka", "topics", "agents"), help="try only this"
     )

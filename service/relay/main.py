@@ -1,4 +1,4 @@
-"""The relay's process: it relays, if it leads; it fires schedules, sends webhooks and forgets what is old in any case."""
+"""The relay's process: it relays if it leads, and fires schedules, sends webhooks, forgets what is old in any case."""
 
 import asyncio
 import contextlib

@@ -41,7 +41,13 @@ def test_all_promised_verbs_are_there() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([verb, "--help"]) == 0
-    assert f"deploy-api.sh {verb}" in capsys.readouterr().out
+    shown = "wfm" if verb == "wfm" else f"deploy-api.sh {verb}"
+    assert shown in capsys.readouterr().out
+
+
+def test_the_front_door_hands_over_to_the_command_of_the_api(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["wfm", "agents", "list", "-o", "xml"]) == 2
+    assert "must be table, json or yaml" in capsys.readouterr().err
 
 
 def test_a_wrong_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,111 @@
+"""What the tests of the client share: an API made of prepared answers, and a clock that only pauses move."""
+
+import asyncio
+import inspect
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from wfm import AsyncWorkflowClient, WorkflowClient, client, session
+from wfm.operations import runs
+
+URL = "http://workflow.test"
+AGENT = {
+    "id": "01a20245-580a-721f-b174-27897f913689",
+    "name": "wait",
+    "kind": "delay",
+    "settings": {"seconds": 1},
+    "created_at": "2030-01-01T00:00:00Z",
+    "updated_at": "2030-01-01T00:00:00Z",
+}
+
+Answer = httpx.Response | Exception
+
+
+@dataclass
+class Clock:
+    """Time passes only while somebody pauses."""
+
+    now: float = 1000.0
+    pauses: list[float] = field(default_factory=list)
+
+    def pause(self, seconds: float) -> None:
+        """Takes no time at all."""
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both clients live by this clock."""
+
+        async def pause(seconds: float) -> None:
+            self.pause(seconds)
+
+        waiting = SimpleNamespace(monotonic=lambda: self.now, time=time.time, sleep=self.pause)
+        for module in (client, session, runs):
+            monkeypatch.setattr(module, "time", waiting)
+        monkeypatch.setattr(client, "asyncio", SimpleNamespace(sleep=pause, Lock=asyncio.Lock))
+
+
+class Answers:
+    """Gives the prepared answers one after another, the last one for ever, and keeps the requests."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return httpx.Response(found.status_code, headers=found.headers, content=found.content)
+
+    @property
+    def bodies(self) -> list[Any]:
+        """What was sent."""
+        return [json.loads(each.content) for each in self.requests]
+
+
+def answer(value: Any, status: int = 200, **headers: str) -> httpx.Response:
+    """An answer of the API."""
+    return httpx.Response(status, json=value, headers=headers)
+
+
+def problem(status: int, kind: str, detail: str = "No.", **more: Any) -> httpx.Response:
+    """A refusal of the API; header fields by ``headers``."""
+    headers = {"Content-Type": "application/problem+json", **more.pop("headers", {})}
+    document = {"type": f"urn:problem:workflow-management:{kind}", "title": "T", "status": status, "detail": detail}
+    return httpx.Response(status, content=json.dumps({**document, **more}), headers=headers)
+
+
+def page(*items: Any, number: int = 1, size: int = 2, total: int = 0) -> httpx.Response:
+    """A page of a list."""
+    return answer({"items": list(items), "page": number, "size": size, "total": total or len(items)})
+
+
+Make = Callable[..., Any]
+
+
+def waiting_client(handler: Any, **options: Any) -> WorkflowClient:
+    """The client that waits for each answer, with prepared ones."""
+    return WorkflowClient(URL, transport=httpx.MockTransport(handler), **options)
+
+
+def awaited_client(handler: Any, **options: Any) -> AsyncWorkflowClient:
+    """The client that is awaited, with prepared answers."""
+    return AsyncWorkflowClient(URL, transport=httpx.MockTransport(handler), **options)
+
+
+async def settled(value: Any) -> Any:
+    """What either client gives: a value, something awaitable, items of either kind."""
+    if inspect.isawaitable(value):
+        return await value
+    if hasattr(value, "__aiter__"):
+        return [item async for item in value]
+    return list(value) if hasattr(value, "__next__") else value

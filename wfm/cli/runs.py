@@ -1,0 +1,62 @@
+"""`wfm runs`."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from wfm.cli.command import All, Cli, Limit, command, group
+from wfm.cli.follow import follow, judge
+from wfm.cli.workflows import workflow_id
+
+app = group("runs", "Runs: followed and cancelled.")
+
+Run = Annotated[str, typer.Argument(help="The run's id.", metavar="RUN")]
+Time = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"], metavar="TIME")]
+
+
+@command(
+    app,
+    "list",
+    columns=("id", "status", "workflow_id", "workflow_version", "created_at", "finished_at"),
+    examples=["wfm runs list --status failed", "wfm runs list --workflow hello --since 2030-01-31"],
+)
+def list_runs(
+    cli: Cli,
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only of this one, by name or id.")] = None,
+    status: Annotated[str | None, typer.Option(help="queued, running, completed, failed or cancelled.")] = None,
+    since: Time = None,
+    before: Time = None,
+    limit: Limit = 50,
+    everything: All = False,
+) -> Any:
+    """List runs, newest first. Times without an offset are this machine's."""
+    found = cli.client.runs.all(
+        workflow_id=None if workflow is None else workflow_id(cli, workflow),
+        status=status,
+        created_from=since and since.astimezone(),
+        created_before=before and before.astimezone(),
+    )
+    return cli.some(found, limit, everything=everything)
+
+
+@command(app, "get", examples=["wfm runs get 01a20245-580a-721f-b174-27897f913689 --json"])
+def get(cli: Cli, run: Run) -> Any:
+    """Show a run with its data and its steps."""
+    return cli.client.runs.get(run)
+
+
+@command(app, "wait", examples=["wfm runs wait 01a20245-580a-721f-b174-27897f913689 --wait-seconds 60"])
+def wait(
+    cli: Cli, run: Run, wait_seconds: Annotated[float, typer.Option(help="How long at most.", min=0)] = 300.0
+) -> Any:
+    """Wait until a run is finished and show it. Exit code 5 if it failed or was cancelled, 4 if it takes longer."""
+    found = follow(cli.client, run, wait_seconds)
+    cli.show(found)
+    judge(found)
+
+
+@command(app, "cancel", examples=["wfm runs cancel 01a20245-580a-721f-b174-27897f913689"])
+def cancel(cli: Cli, run: Run) -> Any:
+    """Ask a run to stop."""
+    return cli.client.runs.cancel(run)

@@ -1,0 +1,157 @@
+"""`wfm workflows`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from wfm.cli.apply import apply_all
+from wfm.cli.command import All, Cli, Limit, Settings, Yes, command, confirm, group
+from wfm.cli.documents import read
+from wfm.cli.exits import CliError
+from wfm.cli.find import id_of
+from wfm.cli.follow import follow, judge
+from wfm.cli.refusals import not_valid
+from wfm.cli.show import err
+
+app = group("workflows", "Workflows: defined, tried out, executed.")
+
+Workflow = Annotated[str, typer.Argument(help="Name or id.", metavar="WORKFLOW")]
+Definition = Annotated[str, typer.Option("--file", "-f", help="JSON or YAML; - for stdin.", metavar="FILE")]
+Input = Annotated[
+    str | None, typer.Option("--input", "-i", help="The run's input as JSON or YAML; - for stdin.", metavar="FILE")
+]
+InputSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="A field of the input; may be repeated.", metavar="KEY=VALUE")
+]
+Key = Annotated[
+    str | None, typer.Option("--idempotency-key", help="The same key again gives the same run; made up if left out.")
+]
+
+
+def workflow_id(cli: Cli, workflow: str) -> str:
+    """The id of a workflow that is named."""
+    return id_of(cli.client.workflows.all(), workflow, "workflow")
+
+
+@command(app, "list", columns=("name", "version", "id", "updated_at"), examples=["wfm workflows list --all"])
+def list_workflows(cli: Cli, limit: Limit = 50, everything: All = False) -> Any:
+    """List the workflows by name."""
+    return cli.some(cli.client.workflows.all(), limit, everything=everything)
+
+
+@command(app, "get", examples=["wfm workflows get hello -o yaml", "wfm workflows get hello --version 2"])
+def get(
+    cli: Cli, workflow: Workflow, version: Annotated[int | None, typer.Option(help="Of this version.", min=1)] = None
+) -> Any:
+    """Show a workflow with its steps."""
+    found = workflow_id(cli, workflow)
+    return cli.client.workflows.get(found) if version is None else cli.client.workflows.version(found, version)
+
+
+@command(app, "create", examples=["wfm workflows create -f hello.yaml"])
+def create(cli: Cli, file: Definition, settings: Settings = None) -> Any:
+    """Create a workflow; `apply` also changes one that is there."""
+    return cli.client.workflows.create(cli.body(file, settings or []))
+
+
+@command(app, "update", examples=["wfm workflows update hello -f hello.yaml"])
+def update(cli: Cli, workflow: Workflow, file: Definition, settings: Settings = None) -> Any:
+    """Give a workflow a new version, whatever it is called in the file."""
+    return cli.client.workflows.replace(workflow_id(cli, workflow), cli.body(file, settings or []))
+
+
+@command(
+    app,
+    "apply",
+    columns=("name", "outcome", "version"),
+    examples=["wfm workflows apply -f hello.yaml", "wfm workflows apply -f hello.yaml --dry-run"],
+)
+def apply(
+    cli: Cli,
+    file: Definition,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only validate, show and plan; store nothing.")] = False,
+    run_input: Input = None,
+) -> Any:
+    """Create the workflows of a file, or give those that differ a new version; shows the difference.
+
+    Nothing is stored unless all of them are valid. With --dry-run nothing is stored at all; a workflow that is stored
+    as it is in the file is also planned, with --input.
+    """
+    return apply_all(cli, file, dry_run=dry_run, run_input=read(run_input).value if run_input else {})
+
+
+@command(app, "validate", examples=["wfm workflows validate -f hello.yaml"])
+def validate(cli: Cli, file: Definition, settings: Settings = None) -> Any:
+    """Say everything that is wrong with a workflow; nothing is stored. Exit code 1 if something is."""
+    answer = cli.client.workflows.validate(cli.body(file, settings or []))
+    if not answer.valid:
+        raise not_valid(answer.problems)
+    return answer if cli.output != "table" else "valid"
+
+
+@command(app, "plan", examples=["wfm workflows plan hello --set name=Ada -o yaml"])
+def plan(cli: Cli, workflow: Workflow, run_input: Input = None, settings: InputSettings = None) -> Any:
+    """Say what a run would do with an input; nothing is executed."""
+    body = cli.body(run_input, settings or [], below="input")
+    return cli.client.workflows.plan(workflow_id(cli, workflow), body)
+
+
+@command(
+    app,
+    "execute",
+    examples=[
+        "wfm workflows execute hello --set name=Ada --wait",
+        "wfm workflows execute hello -i order.json --idempotency-key order-17",
+    ],
+)
+def execute(
+    cli: Cli,
+    workflow: Workflow,
+    run_input: Input = None,
+    settings: InputSettings = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Until it is finished; exit code 5 if it fails.")] = False,
+    wait_seconds: Annotated[float, typer.Option(help="How long at most, with --wait.", min=0)] = 300.0,
+    key: Key = None,
+) -> Any:
+    """Execute a workflow."""
+    body = cli.body(run_input, settings or [], below="input")
+    accepted = cli.client.workflows.execute(workflow_id(cli, workflow), body, idempotency_key=key)
+    if not wait:
+        return accepted
+    err().print(f"run {accepted.run_id} is accepted", markup=False)
+    run = follow(cli.client, accepted.run_id, wait_seconds)
+    cli.show(run)
+    judge(run)
+    return None
+
+
+@command(
+    app,
+    "execute-many",
+    examples=[
+        "wfm workflows execute-many hello -i inputs.yaml",
+        "jq -c .orders orders.json | wfm workflows execute-many hello -i -",
+    ],
+)
+def execute_many(
+    cli: Cli,
+    workflow: Workflow,
+    inputs: Annotated[str, typer.Option("--inputs", "-i", help="A list, JSON or YAML; - for stdin.", metavar="FILE")],
+    key: Key = None,
+) -> Any:
+    """Execute a workflow once for each input of a list, however long; prints the runs' ids."""
+    found = read(inputs).value
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise CliError(
+            f"{inputs} must hold a list of inputs, each a mapping", "for instance: [{name: Ada}, {name: Bob}]"
+        )
+    runs = cli.client.workflows.execute_many(workflow_id(cli, workflow), found, idempotency_key=key)
+    return [str(each) for each in runs] if cli.output != "table" else "\n".join(map(str, runs)) or None
+
+
+@command(app, "delete", examples=["wfm workflows delete hello --yes"])
+def delete(cli: Cli, workflow: Workflow, yes: Yes = False) -> Any:
+    """Delete a workflow that was never executed."""
+    found = workflow_id(cli, workflow)
+    confirm(f"Delete the workflow {workflow}?", yes=yes)
+    cli.client.workflows.delete(found)
