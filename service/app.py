@@ -14,6 +14,7 @@ from service.auth import routes as auth
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.console.routes import ROUTERS as CONSOLE
 from service.health import routes as health
 from service.health.readiness import ReadinessChecks
 from service.platform import failover, metrics, problems, rate_headers
@@ -121,6 +122,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The first is found first: what is asked for most.
     for part in (execute, runs, workflows, agents, schedules, auth, audit):
         app.include_router(part.router, prefix=settings.api_prefix)
+    for pages in CONSOLE:
+        app.include_router(pages)
     described: dict[str, Any] = {}
 
     def describe_once() -> dict[str, Any]:
