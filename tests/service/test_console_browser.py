@@ -203,6 +203,7 @@ async def test_everything_can_be_done_by_keyboard_alone(site: Site, browser: Bro
         page = visit.page
         await page.goto(f"/console/runs/{site.queued}")
         # The form has the focus when it is shown.
+        await expect(page.get_by_label("Name")).to_be_focused()
         await page.keyboard.type("operator")
         await page.keyboard.press("Tab")
         await page.keyboard.type(PASSWORD)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.app import create_app
 from service.console.run_list import PAGE_SIZE
 from service.platform.database import transaction
 from service.platform.tables import audit_log, runs, schedules
@@ -23,6 +24,8 @@ from tests.service.console_support import (
     add_workflow,
     visiting,
 )
+from tests.service.servers import eventually
+from tests.service.support import make_settings
 
 pytestmark = pytest.mark.ring("service")
 
@@ -207,6 +210,20 @@ async def test_an_input_that_does_not_fit_is_told_field_by_field_and_kept(
     assert await _number_of_runs(engine) == before
 
 
+async def test_an_input_is_kept_when_too_many_runs_wait(
+    database: str, things: dict[str, UUID], engine: AsyncEngine
+) -> None:
+    app = create_app(make_settings(database, run_backlog_limit=1))
+    page = f"/console/workflows/{things['workflow']}/execute"
+    async with visiting(app, "operator") as client:
+
+        async def is_held_up() -> bool:
+            answer = await client.post(page, data={"input": '{"name": "kept"}'})
+            return answer.status_code == 429 and "kept" in answer.text and "Retry-After" in answer.headers
+
+        await eventually(is_held_up, "the waiting runs to be counted")
+
+
 async def test_the_list_is_paged_to_older_runs_and_back(app: FastAPI, engine: AsyncEngine) -> None:
     await add_people(engine)
     workflow_id = await add_workflow(engine, "many")
@@ -313,4 +330,4 @@ async def test_a_long_value_is_cut_and_says_so(app: FastAPI, engine: AsyncEngine
     async with visiting(app, "viewer") as client:
         text = (await client.get(f"/console/runs/{things['run']}")).text
     assert len(text) < 100_000
-    assert "cut here: 200,018 characters in all" in text
+    assert "cut here: 200,016 characters in all" in text

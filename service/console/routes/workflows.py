@@ -89,7 +89,7 @@ async def execute(workflow_id: UUID, request: Request, state: State) -> Response
             workflow_id, Execution(request, workflow_id), Response(), state, key if _is_key(key) else None, body
         )
     except ProblemError as error:
-        if error.kind != "validation":
+        if error.status_code == 404:
             raise
         return await _form(request, state, workflow_id, text, problem=error, key=key)
     return go_to(request, f"/runs/{accepted.run_id}")
@@ -138,13 +138,16 @@ async def _form(
         key = ""
         message = "a run was begun by this form before, with another input; send it again to begin one more"
         problems = [FieldProblem(field="input", message=message)]
-    return page(
+    found = page(
         request,
         "execute.html",
-        422 if problem else 200,
+        problem.status_code if problem else 200,
         workflow=workflow,
         text=text,
         problem=problem.text if problem and not problems else None,
         problems=problems,
         key=key if _is_key(key) else secrets.token_hex(16),
     )
+    if problem and problem.headers and "Retry-After" in problem.headers:
+        found.headers["Retry-After"] = problem.headers["Retry-After"]
+    return found
