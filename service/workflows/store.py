@@ -104,7 +104,7 @@ async def names(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID
     """The names of those of the workflows that exist."""
     if not ids:
         return {}
-    query = select(workflows.c.id, workflows.c.name).where(workflows.c.id.in_(ids))
+    query = select(workflows.c.id, workflows.c.name).where(workflows.c.id.in_(list(ids)))
     return {row.id: row.name for row in await connection.execute(query)}
 
 
