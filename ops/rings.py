@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ring:
-    """`setup` tells whether the machine must be set up for it; `long` ones are run only when they are named."""
+    """`setup` tells whether the machine must be set up for it, `browser` whether it needs one besides; `long` ones are
+    run only when they are named."""
 
     name: str
     proves: str
     setup: bool = False
     long: bool = False
+    browser: bool = False
     minutes: float = 40.0
     """After which it is ended and counts as failed: about twice what it takes on two processors."""
 
@@ -22,7 +24,7 @@ RINGS = (
     Ring("unit", "models, arithmetic, rules, commands and the program under a mock engine; no machine needed"),
     Ring("airgap", "language host and provider plugin, spoken to in their protocols", setup=True),
     Ring("images", "each image starts, is healthy, runs as its user, stays small", setup=True),
-    Ring("service", "the service against a real Postgres and a real Kafka", setup=True),
+    Ring("service", "the service against a real Postgres, a real Kafka and a real browser", setup=True, browser=True),
     Ring("stack", "a whole stack: up, verified, unchanged by a second up, drift mended, destroyed", setup=True),
     Ring("cluster", "the one-node Kubernetes, and what is deployed to it, alive", setup=True),
     Ring(

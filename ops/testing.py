@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ops.children import end
@@ -13,7 +14,9 @@ from ops.environment import pulumi_environment
 from ops.home import PROJECT_DIR
 from ops.reports import record_ring
 from ops.rings import LINT, Ring
+from ops.setup import browser
 from ops.setup.machine import set_up
+from ops.setup.step import Step, run_steps
 from policies.view.tree import tree_of
 
 LINT_SECONDS = 1200.0
@@ -49,7 +52,8 @@ def run_rings(context: Context, rings: list[Ring], fail_fast: bool = False) -> l
             prepared = _prepare(context)
         context.progress.say(f"\n== ring {ring.name}: {ring.proves}")
         started, tree = time.monotonic(), tree_of(PROJECT_DIR)
-        why = f"the machine could not be set up: {prepared}" if ring.setup and prepared else _run(context, ring)
+        missing = prepared if ring.setup and prepared else _browser(context) if ring.browser else ""
+        why = f"the machine could not be set up: {missing}" if missing else _run(context, ring)
         outcomes.append(Outcome(ring, time.monotonic() - started, why))
         record_ring(context.home, outcomes[-1].ring.name, outcomes[-1].seconds, why, [tree, tree_of(PROJECT_DIR)])
     return outcomes
@@ -57,8 +61,18 @@ def run_rings(context: Context, rings: list[Ring], fail_fast: bool = False) -> l
 
 def _prepare(context: Context) -> str:
     """Sets the machine up; returns why it could not be, or nothing."""
+    return _attempt(context, lambda: set_up(context.home, context.progress))
+
+
+def _browser(context: Context) -> str:
+    """Has the tests' browser installed; returns why it could not be, or nothing."""
+    step = Step("Browser of the tests", browser.is_there, browser.ensure)
+    return _attempt(context, lambda: run_steps([step], context.progress))
+
+
+def _attempt(context: Context, work: Callable[[], object]) -> str:
     try:
-        set_up(context.home, context.progress)
+        work()
     except Exception as error:
         # Each part has errors of its own; what they share is a reason and a mend.
         if not (hasattr(error, "reason") and hasattr(error, "mend")):

@@ -14,6 +14,7 @@ from service.auth import routes as auth
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
+from service.console.routes import ROUTERS as CONSOLE
 from service.deadletters import routes as dead_letters
 from service.events import routes as events
 from service.events.streams import Streams
@@ -142,6 +143,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dead_letters,
     ):
         app.include_router(part.router, prefix=settings.api_prefix)
+    for pages in CONSOLE:
+        app.include_router(pages)
     app.include_router(health.router)
     app.include_router(docs.router)
     described: dict[str, Any] = {}

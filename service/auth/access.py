@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 
 from service.auth import activity
 from service.auth.authenticate import authenticate
-from service.auth.principal import ANONYMOUS
+from service.auth.principal import ANONYMOUS, Principal
 from service.auth.roles import Role
 from service.auth.scopes import SCOPES, Scope
 from service.platform import rate_headers
@@ -45,7 +45,7 @@ class Access:
         if self.role is None:
             request.state.principal = ANONYMOUS
             return
-        principal = await authenticate(request)
+        principal = await self.caller(request)
         request.state.principal = principal
         bind_contextvars(user_id=principal.subject)
         activity.note(principal.subject)
@@ -62,6 +62,10 @@ class Access:
             raise ProblemError(
                 403, "out-of-scope", f"This needs the scope {self.scope}; your key is narrowed to others."
             )
+
+    async def caller(self, request: Request) -> Principal:
+        """Who sent the request, by what it carries; raises the problem to answer with where that proves nothing."""
+        return await authenticate(request)
 
 
 def requires(role: Role, scope: Scope | None = None, *, audit: str | None = None) -> Any:
@@ -100,8 +104,8 @@ class GuardedRouter(APIRouter):
     is not taken.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(route_class=GuardedRoute, **options)
+    def __init__(self, *, route_class: type[GuardedRoute] = GuardedRoute, **options: Any) -> None:
+        super().__init__(route_class=route_class, **options)
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add a route. Raises TypeError, which says what it does not declare."""

@@ -185,10 +185,24 @@ async def _database(_request: Request, error: Exception) -> Response:
     raise error
 
 
+_ANSWERS = (
+    (HTTPException, _http_exception),
+    (RequestValidationError, _validation),
+    (DBAPIError, _database),
+    (PoolTimeout, _database),
+    (DatabaseUnavailableError, _database),
+)
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """The problem document that an error is answered with; raises the error where it is none that callers cause."""
+    for kind, answer in _ANSWERS:
+        if isinstance(error, kind):
+            return await answer(request, error)
+    raise error
+
+
 def install(app: FastAPI) -> None:
     """Have every error of the application answered as a problem document."""
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(PoolTimeout, _database)
-    app.add_exception_handler(DatabaseUnavailableError, _database)
+    for kind, answer in _ANSWERS:
+        app.add_exception_handler(kind, answer)

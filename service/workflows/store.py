@@ -1,6 +1,6 @@
 """Workflows and their versions in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +98,20 @@ async def find_version(connection: AsyncConnection, workflow_id: UUID, version: 
         workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == version
     )
     return (await connection.execute(query)).one_or_none()
+
+
+async def names(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of those of the workflows that exist."""
+    if not ids:
+        return {}
+    query = select(workflows.c.id, workflows.c.name).where(workflows.c.id.in_(list(ids)))
+    return {row.id: row.name for row in await connection.execute(query)}
+
+
+async def id_of(connection: AsyncConnection, name: str) -> UUID | None:
+    """The id of the workflow of this name, or None."""
+    found: UUID | None = await connection.scalar(select(workflows.c.id).where(workflows.c.name == name))
+    return found
 
 
 async def page(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[Sequence[AnyRow], int]:

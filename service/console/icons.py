@@ -1,0 +1,15 @@
+"""A shape for each status, so that it is told by more than its colour: paths in a square of 16."""
+
+ICONS = {
+    "completed": "M3 8.5 6.5 12 13 4.5",
+    "failed": "M4 4 12 12M12 4 4 12",
+    "running": "M5 3 13 8 5 13z",
+    "queued": "M8 3a5 5 0 1 0 .01 0zM8 5.5V8l2 1.5",
+    "pending": "M8 3a5 5 0 1 0 .01 0z",
+    "skipped": "M3 4 7 8 3 12M9 4 13 8 9 12",
+    "cancelled": "M4 4h8v8H4z",
+    "paused": "M5.5 3v10M10.5 3v10",
+    "active": "M3 8.5 6.5 12 13 4.5",
+    "step": "M5 5h6v6H5z",
+}
+"""By status; those of schedules are ``paused`` and ``active``, and ``step`` is a step of no run."""

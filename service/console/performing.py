@@ -1,0 +1,36 @@
+"""Adds the routes that do what the buttons of a page say."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from fastapi import Request
+from starlette.responses import Response
+
+from service.auth.access import GuardedRouter
+from service.auth.principal import Caller
+from service.console.access import guarded
+from service.console.actions import Action
+from service.console.pages import go_to
+from service.platform.problems import documented
+from service.state import State
+
+
+def add_actions(router: GuardedRouter, below: str, actions: Iterable[Action]) -> None:
+    """A route for each action below a page's path, such as ``/runs``; it leads back to that page."""
+    for action in actions:
+        _add(router, below, action)
+
+
+def _add(router: GuardedRouter, below: str, action: Action) -> None:
+    async def perform(subject_id: UUID, request: Request, caller: Caller, state: State) -> Response:
+        await action.perform(subject_id, request, caller, state)
+        return go_to(request, f"{below}/{subject_id}", done=action.name)
+
+    router.add_api_route(
+        f"{below}/{{subject_id}}/{action.name}",
+        perform,
+        methods=["POST"],
+        dependencies=[guarded(action.scope, audit=action.audit)],
+        responses=documented(404, 409),
+        name=f"console_{action.audit}",
+    )

@@ -1,0 +1,69 @@
+"""All that the page of a run shows, read by the functions of the API's routes."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from service.console.diagram import Diagram, diagrams
+from service.console.timeline import Bar, bars
+from service.platform.database import autocommit
+from service.platform.tables import FINAL_RUN_STATUSES
+from service.runs.items import ItemGroup, find_items
+from service.runs.routes import get_run
+from service.runs.schemas import RunAnswer, StepAnswer
+from service.schedules.store import database_now
+from service.state import ServiceState
+from service.workflows import store
+from service.workflows.routes import get_workflow_version
+from service.workflows.schemas import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step of the definition, and how far it is."""
+
+    step: Step
+    after_failure: bool
+    state: StepAnswer
+    bar: Bar | None
+    items: list[ItemGroup]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run."""
+
+    run: RunAnswer
+    workflow_name: str
+    diagrams: list[Diagram]
+    rows: list[StepRow]
+    is_live: bool
+
+    @property
+    def summary(self) -> str:
+        """How far it is in one sentence, for those who hear the page instead of seeing it."""
+        done = sum(row.state.status == "completed" for row in self.rows)
+        asked = ", asked to stop" if self.is_live and self.run.cancel_requested_at else ""
+        return f"The run is {self.run.status}{asked}; {done} of {len(self.rows)} steps are completed."
+
+
+async def view_of(run_id: UUID, state: ServiceState) -> RunView:
+    """The run as it is now. Raises a 404 problem."""
+    run = await get_run(run_id, state)
+    flow = await get_workflow_version(run.workflow_id, run.workflow_version, state)
+    steps = [*((step, False) for step in flow.steps), *((step, True) for step in flow.on_failure)]
+    is_live = run.status not in FINAL_RUN_STATUSES
+    async with autocommit(state.engine) as connection:
+        names = await store.names(connection, [run.workflow_id])
+        has_items = any(step.for_each for step, _ in steps)
+        items = await find_items(connection, run_id) if has_items else {}
+        # Bars end at the database's time, as they begin: the clock of this program may be another.
+        now = run.finished_at or await database_now(connection)
+    states = {step.id: step for step in run.steps}
+    found = bars(run, run.steps, now)
+    rows = [
+        StepRow(step, late, states.get(step.id, StepAnswer(id=step.id)), found.get(step.id), items.get(step.id, []))
+        for step, late in steps
+    ]
+    statuses = {name: answer.status for name, answer in states.items()}
+    name = names.get(run.workflow_id, "")
+    return RunView(run, name, diagrams(flow, statuses), rows, is_live)
