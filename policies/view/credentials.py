@@ -36,6 +36,7 @@ _KEY_FILE = re.compile(r"\.(crt|pem|key|cer|der|p12|pfx|jks)$")
 _OF_NO_PASSWORD = ("kubernetes.io/service-account-token", "kubernetes.io/dockerconfigjson", "kubernetes.io/tls")
 
 # On our own platform these files are named after the login whose password they hold, or after nothing that tells.
+_PROGRAM_OF_SERVICE = re.compile(r"(api|relay|executor|migrations)(-\d+)?")
 _SERVERS_LOGINS = {"postgres-roles": "database", "kafka-access": "kafka", "postgres": "database"}
 
 
@@ -89,7 +90,10 @@ class Credential:
             return "database"
         if self.part in _SERVERS_LOGINS or "kafka" in normal_name(self.name):
             return _SERVERS_LOGINS.get(self.part or "", "kafka")
-        return self.part if self.part and not self._is_setting else normal_name(self.name)
+        if self.part is None or self._is_setting:
+            return normal_name(self.name)
+        # What programs of one image have under one name is one purpose: one signs with it, others verify or show it.
+        return "service" if _PROGRAM_OF_SERVICE.fullmatch(self.part) else self.part
 
     @property
     def login(self) -> str:

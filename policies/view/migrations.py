@@ -114,9 +114,30 @@ class Migration:
 def read_migration(text: str, path: str) -> Migration:
     """Raises SyntaxError when it is no Python."""
     found: list[Operation] = []
-    functions = {each.name: each for each in ast.parse(text).body if isinstance(each, ast.FunctionDef)}
+    module = ast.parse(text)
+    _WrittenOut(module).visit(module)
+    functions = {each.name: each for each in module.body if isinstance(each, ast.FunctionDef)}
     _follow("upgrade", functions, found, set())
     return Migration(path, text, tuple(sorted(found, key=lambda each: each.line)))
+
+
+class _WrittenOut(ast.NodeTransformer):
+    """Puts the texts that a module gives names, each once, in the place of the names."""
+
+    def __init__(self, module: ast.Module) -> None:
+        assigned = [each for each in module.body if isinstance(each, ast.Assign) and len(each.targets) == 1]
+        names = [each.targets[0].id for each in assigned if isinstance(each.targets[0], ast.Name)]
+        self._texts = {
+            each.targets[0].id: each.value
+            for each in assigned
+            if isinstance(each.targets[0], ast.Name)
+            and _constant(each.value) is not None
+            and names.count(each.targets[0].id) == 1
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """The text, or the name as it is."""
+        return self._texts.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
 def _follow(name: str, functions: dict[str, ast.FunctionDef], found: list[Operation], seen: set[str]) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from policies.view.project import Project
 
@@ -63,7 +64,8 @@ def routed(project: Project) -> frozenset[Operation]:
 def _of_module(module: ast.Module) -> Iterator[Operation]:
     prefixes: dict[str, str] = {}
     for node in module.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
+        # What a function makes, like the routers of pages, is not in the document.
+        if isinstance(node, ast.Assign) and _makes_router(node.value) and isinstance(node.targets[0], ast.Name):
             options = {each.arg: each.value for each in node.value.keywords}
             if _constant(options.get("include_in_schema")) is not False:
                 prefixes[node.targets[0].id] = str(_constant(options.get("prefix")) or "")
@@ -71,6 +73,10 @@ def _of_module(module: ast.Module) -> Iterator[Operation]:
             for decorator in node.decorator_list:
                 if (made := _made(decorator, prefixes, ast.get_docstring(node) or "")) is not None:
                     yield made
+
+
+def _makes_router(value: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id.endswith("Router")
 
 
 def _made(decorator: ast.expr, prefixes: dict[str, str], docstring: str) -> Operation | None:

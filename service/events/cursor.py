@@ -93,8 +93,13 @@ def _is_cursor(parts: Any) -> TypeGuard[list[Any]]:
     _, following, pending, xid, step, run = parts
     texts = all(isinstance(each, str) and len(each) <= _LONGEST_TEXT and "\0" not in each for each in (step, run))
     numbers = len(pending) <= _MOST_PENDING and all(_is_xid(each) for each in (following, xid, *pending))
-    return texts and numbers and following >= 1 and all(1 <= each < following for each in pending)
+    return texts and numbers and _ends(following) and all(_ends(each) and each < following for each in pending)
 
 
 def _is_xid(value: Any) -> bool:
     return type(value) is int and 0 <= value <= _HIGHEST
+
+
+def _ends(xid: int) -> bool:
+    # Postgres has no transaction whose number's lower half is nothing, and reads none in a snapshot.
+    return xid % 2**32 > 0

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.events.cursor import NOTHING, Cursor, Snapshot
+from service.events.cursor import Cursor, Snapshot
 from service.platform.database import AnyRow
 
 MOST_STEPS = 100
@@ -88,12 +88,16 @@ async def read_news(connection: AsyncConnection, asked: Sequence[tuple[UUID, Cur
     return [_news(by_place.get(place)) for place in range(1, len(asked) + 1)]
 
 
-async def read_first(connection: AsyncConnection, run_id: UUID, cursor: Cursor) -> News | None:
-    """What a new reader is told first. One whose snapshot is of the future is of another history: it knows nothing."""
+async def read_first(connection: AsyncConnection, run_id: UUID, cursor: Cursor) -> tuple[Cursor, News | None]:
+    """What a new reader knows, and what it is told first.
+
+    One whose snapshot is of the future is of another history of the database, and knows nothing of this one.
+    """
     news = (await read_news(connection, [(run_id, cursor)]))[0]
     if news is not None and cursor.snapshot.next > news.snapshot.next:
-        return (await read_news(connection, [(run_id, Cursor(NOTHING))]))[0]
-    return news
+        cursor = Cursor()
+        news = (await read_news(connection, [(run_id, cursor)]))[0]
+    return cursor, news
 
 
 def _news(rows: Sequence[AnyRow] | None) -> News | None:

@@ -53,7 +53,7 @@ async def follow_run(
     name = caller.subject if caller is not ANONYMOUS else f"address:{address_of(request)}"
     state.streams.check(name)
     async with autocommit(state.engine) as connection:
-        news = await read_first(connection, run_id, cursor)
+        cursor, news = await read_first(connection, run_id, cursor)
     if news is None:
         raise not_found("run")
     bind_contextvars(workflow_id=str(news.run.workflow_id))

@@ -216,7 +216,11 @@ async def stop_consumer(consumer: Any) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await consumer.stop()
-    except (KafkaError, TimeoutError, OSError) as error:
+    except (KafkaError, TimeoutError, OSError, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        # The library awaits what it has cancelled, so a cancellation may also be one of its own.
         log.warning("The Kafka consumer did not stop in time", reason=_reason(error))
         with contextlib.suppress(Exception):
             async with asyncio.timeout(STOP_SECONDS):

@@ -59,6 +59,13 @@ def test_harmless_revisions_pass(body: str, tmp_path: Path) -> None:
     assert {check: said(tree(tmp_path, body), check) for check in STATIC} == {check: [] for check in STATIC}
 
 
+@pytest.mark.parametrize(("statement", "found"), [("ALTER TABLE t VALIDATE CONSTRAINT k", 0), ("VACUUM FULL t", 1)])
+def test_a_statement_that_the_module_names_once_is_read(statement: str, found: int, tmp_path: Path) -> None:
+    body = source("op.execute(STATEMENT)").replace("def upgrade", f'STATEMENT = "{statement}"\n\ndef upgrade')
+    project = make(tmp_path, {FILE: body, "service/migrations/versions/__init__.py": ""})
+    assert len(said(project, "slow_or_locking_statements_are_signed_off") or []) == found
+
+
 @pytest.mark.parametrize("check", STATIC)
 def test_the_revisions_of_this_tree_pass(check: str) -> None:
     assert said(this_tree(), check) == []

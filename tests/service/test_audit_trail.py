@@ -235,12 +235,11 @@ async def test_an_entry_of_a_creation_has_no_before_and_one_of_a_deletion_no_aft
 async def test_what_is_named_like_a_secret_is_masked_in_an_entry(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    headers = {"Authorization": "Bearer abcdefgh12345678"}
-    settings = {"url": "http://example.test/", "headers": headers}
-    answer = await client.post("/api/v1/agents", json={"name": "caller", "kind": "http", "settings": settings})
+    settings = {"topic": "told", "headers": {"dsn": "abcdefgh12345678"}}
+    answer = await client.post("/api/v1/agents", json={"name": "caller", "kind": "kafka", "settings": settings})
     assert answer.status_code == 201, answer.text
     detail = await _detail(engine)
-    assert detail["after"]["settings"]["headers"] == {"Authorization": "***"}
+    assert detail["after"]["settings"]["headers"] == {"dsn": "***"}
     assert "abcdefgh12345678" not in str(detail)
 
 

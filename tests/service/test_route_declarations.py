@@ -124,7 +124,7 @@ def test_each_scope_is_in_the_table_and_needed_by_a_route() -> None:
 
 def test_the_page_about_access_has_the_table_of_the_code() -> None:
     page = (DOCUMENT.parents[1] / "docs" / "access.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z:]+)` \| (\w+) \| (.+) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z:-]+)` \| (\w+) \| (.+) \|$", page, re.MULTILINE)
     assert rows == [(scope, grant.role, grant.meaning) for scope, grant in SCOPES.items()]
 
 

@@ -150,7 +150,7 @@ async def test_who_broke_off_between_events_of_one_write_gets_the_rest_of_it(
 
 async def test_who_knows_the_end_is_told_not_to_come_back(app: FastAPI, run: Run, viewer: dict[str, str]) -> None:
     await run.begin()
-    await run.finish()
+    await run.finish(a="completed")
     async with running(app):
         async with reading(app, run.path, viewer) as (first, answered):
             await asyncio.wait_for(answered, 5)
@@ -164,7 +164,7 @@ async def test_an_id_of_another_history_of_the_database_counts_for_nothing(
 ) -> None:
     await run.begin()
     await run.journal(a="completed")
-    future = Cursor(Snapshot(2**40)).write()
+    future = Cursor(Snapshot(2**40 + 1)).write()
     async with running(app), reading(app, run.path, viewer | {"Last-Event-ID": future}) as (reader, _):
         await reader.until("a", "completed")
 
@@ -376,6 +376,7 @@ async def test_an_outage_of_the_database_is_sat_out(
 
     monkeypatch.setattr(streams_module, "read_news", sometimes)
     async with running(app), reading(app, run.path, viewer) as (reader, _):
+        await reader.until("run", "queued")
         await run.begin()
         await reader.until("run", "running")
         assert not failures

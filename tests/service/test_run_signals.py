@@ -34,7 +34,7 @@ from tests.service.executor_support import (
     submit,
 )
 from tests.service.servers import eventually
-from tests.service.support import running
+from tests.service.support import make_settings, running
 
 pytestmark = pytest.mark.ring("service")
 
@@ -54,7 +54,7 @@ async def decide(client: httpx.AsyncClient, run_id: Any, step_id: str = "ask", *
 async def execute(engine: AsyncEngine, claimed: ClaimedRun) -> Any:
     """Work on the run as an executor does, until it ends or is let go of."""
     async with asyncio.timeout(60):
-        await Runner(repository(engine), create_agents()).execute(ActiveRun(claimed))
+        await Runner(repository(engine), create_agents(make_settings("postgresql://u@h/d"))).execute(ActiveRun(claimed))
     return await read_run(engine, claimed.id)
 
 
