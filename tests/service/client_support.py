@@ -24,6 +24,25 @@ AGENT = {
     "created_at": "2030-01-01T00:00:00Z",
     "updated_at": "2030-01-01T00:00:00Z",
 }
+RUN: dict[str, Any] = {
+    "id": "01a20245-580a-721f-b174-27897f913689",
+    "workflow_id": "01a20245-580a-721f-b174-27897f913689",
+    "workflow_version": 1,
+    "correlation_id": "req-1",
+    "requested_by": "ada",
+    "attempt": 1,
+    "created_at": "2030-01-01T00:00:00Z",
+    "started_at": None,
+    "finished_at": None,
+    "cancel_requested_at": None,
+    "pause_requested_at": None,
+    "paused_at": None,
+    "origin_run_id": None,
+    "input": {},
+    "output": {"text": "hello"},
+    "error": None,
+    "steps": [],
+}
 
 Answer = httpx.Response | Exception
 

@@ -6,13 +6,12 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import typer.main
 
-from tests.service.client_support import AGENT, Answer, Answers, Clock, answer, page, problem
+from tests.service.client_support import AGENT, RUN, Answer, Answers, Clock, answer, page, problem
 from wfm import WorkflowClient
 from wfm.cli import access, main
 from wfm.cli.access import Access, Given, resolve
@@ -22,23 +21,7 @@ from wfm.cli.show import plain
 
 pytestmark = pytest.mark.ring("unit")
 
-RUN_ID = "01a20245-580a-721f-b174-27897f913689"
-RUN: dict[str, Any] = {
-    "id": RUN_ID,
-    "workflow_id": RUN_ID,
-    "workflow_version": 1,
-    "correlation_id": "req-1",
-    "requested_by": "ada",
-    "attempt": 1,
-    "created_at": "2030-01-01T00:00:00Z",
-    "started_at": None,
-    "finished_at": None,
-    "cancel_requested_at": None,
-    "input": {},
-    "output": {"text": "hello"},
-    "error": None,
-    "steps": [],
-}
+RUN_ID = RUN["id"]
 Start = Callable[..., Answers]
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.certificates import Authority
 from tests.service.client_support import (
     AGENT,
+    RUN,
     Answers,
     Clock,
     Make,
@@ -64,12 +65,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def run(status: str) -> dict[str, Any]:
-    none = dict.fromkeys(("started_at", "finished_at", "cancel_requested_at", "output", "error"))
-    return {**ACCEPTED, **none, "id": ID, "status": status, "correlation_id": "req-1", "requested_by": "ada"} | {
-        "attempt": 1,
-        "input": {},
-        "steps": [],
-    }
+    return {**RUN, "status": status}
 
 
 async def test_an_operation_sends_its_parts_and_reads_the_answer(make: Make) -> None:
