@@ -93,10 +93,12 @@ class WorkflowClient(_Client):
         self.agents = parts.Agents(self)
         self.audit = parts.Audit(self)
         self.auth = parts.Auth(self)
+        self.dead_letters = parts.DeadLetters(self)
         self.health = parts.Health(self)
         self.keys = parts.Keys(self)
         self.runs = parts.Runs(self)
         self.schedules = parts.Schedules(self)
+        self.webhooks = parts.Webhooks(self)
         self.workflows = parts.Workflows(self)
 
     def __enter__(self) -> Self:
@@ -151,10 +153,12 @@ class AsyncWorkflowClient(_Client):
         self.agents = parts.AsyncAgents(self)
         self.audit = parts.AsyncAudit(self)
         self.auth = parts.AsyncAuth(self)
+        self.dead_letters = parts.AsyncDeadLetters(self)
         self.health = parts.AsyncHealth(self)
         self.keys = parts.AsyncKeys(self)
         self.runs = parts.AsyncRuns(self)
         self.schedules = parts.AsyncSchedules(self)
+        self.webhooks = parts.AsyncWebhooks(self)
         self.workflows = parts.AsyncWorkflows(self)
 
     async def __aenter__(self) -> Self:

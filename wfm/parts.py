@@ -4,10 +4,12 @@ from wfm.calls import AsyncPart, SyncPart
 from wfm.operations.agents import AgentOperations
 from wfm.operations.audit import AuditOperations
 from wfm.operations.auth import AuthOperations
+from wfm.operations.deadletters import DeadLetterOperations
 from wfm.operations.health import HealthOperations
 from wfm.operations.keys import KeyOperations
 from wfm.operations.runs import RunOperations
 from wfm.operations.schedules import ScheduleOperations
+from wfm.operations.webhooks import WebhookOperations
 from wfm.operations.workflows import WorkflowOperations
 
 
@@ -33,6 +35,14 @@ class Auth(AuthOperations, SyncPart):
 
 class AsyncAuth(AuthOperations, AsyncPart):
     """``client.auth``"""
+
+
+class DeadLetters(DeadLetterOperations, SyncPart):
+    """``client.dead_letters``"""
+
+
+class AsyncDeadLetters(DeadLetterOperations, AsyncPart):
+    """``client.dead_letters``"""
 
 
 class Health(HealthOperations, SyncPart):
@@ -65,6 +75,14 @@ class Schedules(ScheduleOperations, SyncPart):
 
 class AsyncSchedules(ScheduleOperations, AsyncPart):
     """``client.schedules``"""
+
+
+class Webhooks(WebhookOperations, SyncPart):
+    """``client.webhooks``"""
+
+
+class AsyncWebhooks(WebhookOperations, AsyncPart):
+    """``client.webhooks``"""
 
 
 class Workflows(WorkflowOperations, SyncPart):

@@ -164,6 +164,21 @@ async def test_an_execution_keeps_its_key_over_all_tries(make: Make) -> None:
     assert api.bodies == [{"input": {"name": "Ada"}}] * 3
 
 
+@pytest.mark.parametrize("name", ["retry", "replay"])
+async def test_a_run_that_is_done_again_keeps_its_key_over_all_tries(make: Make, name: str) -> None:
+    api = Answers(httpx.ReadError("reset"), BUSY, answer({**ACCEPTED, "origin_run_id": ID}, 202))
+    await settled(getattr(make(api).runs, name)(ID))
+    assert len(api.requests) == 3
+    assert len({each.headers["Idempotency-Key"] for each in api.requests}) == 1
+
+
+async def test_a_decision_is_not_sent_again_when_it_may_have_been_given(make: Make) -> None:
+    api = Answers(httpx.ReadTimeout("late"))
+    with pytest.raises(UnreachableError, match="whether it was done is not known"):
+        await settled(make(api).runs.signal(ID, "ask[0]", {"outcome": "approve"}))
+    assert [each.url.raw_path for each in api.requests] == [f"/api/v1/runs/{ID}/steps/ask%5B0%5D/signal".encode()]
+
+
 async def test_two_executions_have_two_keys(make: Make) -> None:
     api = Answers(answer(ACCEPTED, 202))
     client = make(api)
@@ -265,11 +280,12 @@ async def test_all_runs_come_by_cursor_with_the_same_filters(make: Make) -> None
 
 
 async def test_waiting_reads_until_the_run_is_finished(make: Make, clock: Clock) -> None:
-    api = Answers(answer(run("queued")), answer(run("running")), answer(run("failed")))
+    states = ["queued", "running", "paused", "waiting", "failed"]
+    api = Answers(*(answer(run(each)) for each in states))
     seen: list[str] = []
     found = await settled(make(api).runs.wait(ID, seen=lambda each: seen.append(each.status)))
     assert found.status == "failed"
-    assert seen == ["queued", "running", "failed"]
+    assert seen == states
     assert clock.pauses == sorted(clock.pauses)
 
 

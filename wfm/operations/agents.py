@@ -1,7 +1,7 @@
 """Agents: what steps call."""
 
 from wfm.calls import Body, Call, Everything, Id, operation
-from wfm.models import AgentAnswer, AgentRequest, PageOfAgentAnswer
+from wfm.models import AgentAnswer, AgentKinds, AgentRequest, PageOfAgentAnswer
 
 
 @operation("GET /api/v1/agents")
@@ -14,6 +14,12 @@ def list_agents(*, page: int = 1, size: int | None = None) -> Call[PageOfAgentAn
 def create_agent(body: AgentRequest | Body) -> Call[AgentAnswer]:
     """Create an agent."""
     return Call(AgentAnswer, body=body)
+
+
+@operation("GET /api/v1/agents/kinds")
+def list_kinds() -> Call[AgentKinds]:
+    """The kinds that agents can be of, with what their settings must be."""
+    return Call(AgentKinds)
 
 
 @operation("GET /api/v1/agents/{agent_id}")
@@ -39,6 +45,7 @@ class AgentOperations:
 
     list = list_agents
     all = Everything(list_agents, AgentAnswer)
+    kinds = list_kinds
     create = create_agent
     get = get_agent
     replace = replace_agent

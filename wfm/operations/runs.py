@@ -1,12 +1,22 @@
-"""Runs: followed and cancelled."""
+"""Runs: followed, paused, decided about, cancelled, and done again."""
 
 import time
 from collections.abc import Callable
 from datetime import datetime
 
-from wfm.calls import Call, Everything, Flow, Id, Pause, Procedure, ask, operation
+from wfm.calls import Body, Call, Everything, Flow, Id, Pause, Procedure, ask, new_key, operation
 from wfm.errors import WaitTimeoutError
-from wfm.models import CancelAnswer, RunAnswer, RunPage, RunSummary
+from wfm.models import (
+    AcceptedAgain,
+    CancelAnswer,
+    PauseAnswer,
+    ReplayRequest,
+    RunAnswer,
+    RunPage,
+    RunSummary,
+    SignalAnswer,
+    SignalRequest,
+)
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 FIRST_POLL_SECONDS = 0.1
@@ -43,11 +53,44 @@ def cancel_run(run_id: Id) -> Call[CancelAnswer]:
     return Call(CancelAnswer, path={"run_id": run_id})
 
 
+@operation("POST /api/v1/runs/{run_id}/pause")
+def pause_run(run_id: Id) -> Call[PauseAnswer]:
+    """Ask a run to pause: tries under way end, nothing is begun any more."""
+    return Call(PauseAnswer, path={"run_id": run_id})
+
+
+@operation("POST /api/v1/runs/{run_id}/resume")
+def resume_run(run_id: Id) -> Call[PauseAnswer]:
+    """Let a paused run go on where it was."""
+    return Call(PauseAnswer, path={"run_id": run_id})
+
+
+@operation("POST /api/v1/runs/{run_id}/steps/{step_id}/signal")
+def signal_step(run_id: Id, step_id: str, body: SignalRequest | Body) -> Call[SignalAnswer]:
+    """Decide what a step waits for. The first decision counts, for good."""
+    return Call(SignalAnswer, path={"run_id": run_id, "step_id": step_id}, body=body)
+
+
+@operation("POST /api/v1/runs/{run_id}/retry")
+def retry_run(run_id: Id, *, idempotency_key: str | None = None) -> Call[AcceptedAgain]:
+    """Go on with a failed or cancelled run where it ended, as a new run."""
+    return Call(AcceptedAgain, path={"run_id": run_id}, headers=new_key(idempotency_key))
+
+
+@operation("POST /api/v1/runs/{run_id}/replay")
+def replay_run(
+    run_id: Id, body: ReplayRequest | Body | None = None, *, idempotency_key: str | None = None
+) -> Call[AcceptedAgain]:
+    """Execute from the beginning what a run executed, as a new run; other input or the current version by the body."""
+    return Call(AcceptedAgain, path={"run_id": run_id}, body=body or {}, headers=new_key(idempotency_key))
+
+
 def wait_for_run(
     run_id: Id, *, timeout: float = 300.0, seen: Callable[[RunAnswer], None] | None = None
 ) -> Flow[RunAnswer]:
     """Read a run until it is finished, whatever its end; ``seen`` is told each time what was read.
 
+    A run that is paused, or waits for a decision, is not finished: it is waited for.
     Raises WaitTimeoutError after ``timeout`` seconds. The run itself is left alone in any case.
     """
     deadline = time.monotonic() + timeout
@@ -66,10 +109,15 @@ def wait_for_run(
 
 
 class RunOperations:
-    """Runs: followed and cancelled."""
+    """Runs: followed, paused, decided about, cancelled, and done again."""
 
     list = list_runs
     all = Everything(list_runs, RunSummary)
     get = get_run
     cancel = cancel_run
+    pause = pause_run
+    resume = resume_run
+    signal = signal_step
+    retry = retry_run
+    replay = replay_run
     wait = Procedure(wait_for_run)
