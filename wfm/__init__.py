@@ -27,15 +27,20 @@ from wfm.errors import (
     WaitTimeoutError,
     WorkflowError,
 )
+from wfm.events import EndEvent, LiveEvent, RunEvent, StepEvent
 
 __all__ = [
     "AsyncWorkflowClient",
     "BulkError",
     "ConflictError",
+    "EndEvent",
     "ForbiddenError",
     "InvalidError",
+    "LiveEvent",
     "NotFoundError",
     "ProblemError",
+    "RunEvent",
+    "StepEvent",
     "TooLargeError",
     "TooManyRequestsError",
     "UnauthenticatedError",

@@ -38,6 +38,8 @@ class Call(Generic[T_co]):
     anonymous: bool = False
     answers: frozenset[int] = frozenset()
     """Statuses of refusal that are answers here all the same."""
+    quiet_seconds: float | None = None
+    """Of a stream: how long nothing may come before the connection counts as cut."""
     method: str = ""
     template: str = ""
 

@@ -3,10 +3,10 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import httpx
 
@@ -14,7 +14,10 @@ from wfm import parts, trust
 from wfm.calls import Call, Flow, Paged, Pause, page_after
 from wfm.credentials import Credentials, chosen
 from wfm.drive import run, run_async
-from wfm.session import PREFIX, Renew, Send, Session, unreachable
+from wfm.errors import UnreachableError
+from wfm.events import LiveEvent
+from wfm.following import Following
+from wfm.session import PREFIX, Exchange, Renew, Send, Session, tells_events, unreachable
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -68,6 +71,9 @@ class _Client:
 
     def _open(self, options: dict[str, Any]) -> None:
         raise NotImplementedError
+
+    def _open_events(self, following: Following) -> Exchange[httpx.Response]:
+        return self.session.exchange(cast("Call[httpx.Response]", following.opening()))
 
     def _renewal_is_due(self, renew: Renew) -> bool:
         """Not so when somebody else got a new token while this one waited for its turn."""
@@ -129,6 +135,23 @@ class WorkflowClient(_Client):
             yield from page.items
             following = page_after(following, page)
 
+    def events(self, following: Following) -> Generator[LiveEvent, None, None]:
+        """The events of a run as they come, over as many connections as it takes."""
+        while not following.is_over:
+            error: UnreachableError | None = None
+            response = run(self._open_events(following), self._do)
+            try:
+                yield from following.opened(response)
+                for chunk in response.iter_bytes():
+                    yield from following.read(chunk)
+                    if following.is_over:
+                        break
+            except httpx.RequestError as cut:
+                error = unreachable(cut, response.request.url)
+            finally:
+                response.close()
+            time.sleep(following.cut(error, self.session.retry_seconds))
+
     def _do(self, step: Send | Pause | Renew) -> httpx.Response | None:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
@@ -139,9 +162,12 @@ class WorkflowClient(_Client):
                     run(self.session.log_in(), self._do)
             return None
         try:
-            return self._http.send(step.request)
+            response = self._http.send(step.request, stream=step.streams)
+            if step.streams and not tells_events(response):
+                response.read()
         except httpx.RequestError as error:
             raise unreachable(error, step.request.url) from error
+        return response
 
 
 class AsyncWorkflowClient(_Client):
@@ -194,6 +220,25 @@ class AsyncWorkflowClient(_Client):
                 yield item
             following = page_after(following, page)
 
+    async def events(self, following: Following) -> AsyncGenerator[LiveEvent, None]:
+        """The events of a run as they come, over as many connections as it takes."""
+        while not following.is_over:
+            error: UnreachableError | None = None
+            response = await run_async(self._open_events(following), self._do)
+            try:
+                for event in following.opened(response):
+                    yield event
+                async for chunk in response.aiter_bytes():
+                    for event in following.read(chunk):
+                        yield event
+                    if following.is_over:
+                        break
+            except httpx.RequestError as cut:
+                error = unreachable(cut, response.request.url)
+            finally:
+                await response.aclose()
+            await asyncio.sleep(following.cut(error, self.session.retry_seconds))
+
     async def _do(self, step: Send | Pause | Renew) -> httpx.Response | None:
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
@@ -204,6 +249,9 @@ class AsyncWorkflowClient(_Client):
                     await run_async(self.session.log_in(), self._do)
             return None
         try:
-            return await self._http.send(step.request)
+            response = await self._http.send(step.request, stream=step.streams)
+            if step.streams and not tells_events(response):
+                await response.aread()
         except httpx.RequestError as error:
             raise unreachable(error, step.request.url) from error
+        return response

@@ -43,9 +43,10 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 @dataclass(frozen=True)
 class Send:
-    """Send this request."""
+    """Send this request. Where the answer ``streams`` its body is left to be read, if it is one of events."""
 
     request: httpx.Request
+    streams: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Session:
         return self.token is None or time.monotonic() >= self.token_ends - RENEW_BEFORE_SECONDS
 
     def exchange(self, call: Call[T]) -> Exchange[T]:
-        """Carries a call through: sent, repeated where that is safe, and its answer read."""
+        """Carries a call through: sent, repeated where that is safe, and its answer read; of a stream the answer."""
         deadline = time.monotonic() + self.retry_seconds
         renewed = False
         attempt = 0
@@ -87,7 +88,7 @@ class Session:
                 yield Renew(self.token)
             used = self.token
             try:
-                response = yield Send(self.request(call))
+                response = yield Send(self.request(call), streams=call.quiet_seconds is not None)
                 return self._read(call, response)
             except UnauthenticatedError:
                 # A request that was refused like this has done nothing.
@@ -98,7 +99,7 @@ class Session:
             except UntrustedError:
                 raise
             except (UnreachableError, TooManyRequestsError, UnavailableError) as error:
-                pause = _pause(attempt, getattr(error, "retry_after", None))
+                pause = pause_after(attempt, getattr(error, "retry_after", None))
                 safe = call.repeatable or getattr(error, "certainly_not_done", False)
                 if not safe or time.monotonic() + pause > deadline:
                     raise
@@ -128,18 +129,25 @@ class Session:
         if call.body is not None:
             content = as_json(call.body)
             headers["Content-Type"] = "application/json"
+        timeouts = self.timeout.as_dict()
+        if call.quiet_seconds is not None:
+            timeouts["read"] = call.quiet_seconds
         return httpx.Request(
             call.method,
             self.base_url.join(template.format(**names)),
             params={name: _parameter(value) for name, value in call.query.items() if value is not None},
             headers=headers,
             content=content,
-            extensions={"timeout": self.timeout.as_dict()},
+            extensions={"timeout": timeouts},
         )
 
     def _read(self, call: Call[T], response: httpx.Response) -> T:
         if not response.is_success and response.status_code not in call.answers:
             raise problem_of(response, retry_after(response.headers.get("Retry-After")))
+        if call.quiet_seconds is not None:
+            if response.status_code != 204 and not tells_events(response):
+                raise UnexpectedAnswerError(response.status_code, _something_else(response))
+            return response  # type: ignore[return-value]  # a stream is read by whoever opened it
         if call.reads is None:
             return None  # type: ignore[return-value]  # T is None here
         try:
@@ -148,8 +156,16 @@ class Session:
                 raise TypeError(call.reads)
             return call.reads.model_validate(value)
         except (ValueError, ValidationError):
-            message = f"{response.request.url} answered {response.status_code} with something else than this API gives"
-            raise UnexpectedAnswerError(response.status_code, message) from None
+            raise UnexpectedAnswerError(response.status_code, _something_else(response)) from None
+
+
+def tells_events(response: httpx.Response) -> bool:
+    """Whether an answer is a stream of events."""
+    return response.status_code == 200 and response.headers.get("Content-Type", "").startswith("text/event-stream")
+
+
+def _something_else(response: httpx.Response) -> str:
+    return f"{response.request.url} answered {response.status_code} with something else than this API gives"
 
 
 def as_json(body: Body) -> bytes:
@@ -192,7 +208,7 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-def _pause(attempt: int, asked: float | None) -> float:
+def pause_after(attempt: int, asked: float | None) -> float:
     """As long as the server asks for; else longer each time, by a random part shorter, so that callers spread."""
     grown = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
     return float(asked if asked is not None else 0) + grown * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from wfm import AsyncWorkflowClient, WorkflowClient, client, session
+from wfm import AsyncWorkflowClient, WorkflowClient, client, following, session
 from wfm.operations import runs
 
 URL = "http://workflow.test"
@@ -66,9 +66,40 @@ class Clock:
             self.pause(seconds)
 
         waiting = SimpleNamespace(monotonic=lambda: self.now, time=time.time, sleep=self.pause)
-        for module in (client, session, runs):
+        for module in (client, following, session, runs):
             monkeypatch.setattr(module, "time", waiting)
         monkeypatch.setattr(client, "asyncio", SimpleNamespace(sleep=pause, Lock=asyncio.Lock))
+
+
+class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of an answer in pieces; what is an error breaks the connection, what can be called is called."""
+
+    def __init__(self, *parts: bytes | Exception | Callable[[], None]) -> None:
+        self.parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            if isinstance(part, bytes):
+                yield part
+            else:
+                part()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
+
+
+def stream(*parts: bytes | Exception | Callable[[], None]) -> httpx.Response:
+    """An answer that is a stream of events."""
+    return httpx.Response(200, headers={"Content-Type": "text/event-stream; charset=utf-8"}, stream=Chunks(*parts))
+
+
+def told(kind: str, number: int, **data: Any) -> bytes:
+    """An event as the server sends it; its id is the number."""
+    text = json.dumps(data, ensure_ascii=False)
+    return f"event: {kind}\ndata: {text}\nid: {number}\n\n".encode()
 
 
 class Answers:
@@ -83,6 +114,8 @@ class Answers:
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(found, Exception):
             raise found
+        if isinstance(found.stream, Chunks):
+            return found
         return httpx.Response(found.status_code, headers=found.headers, content=found.content)
 
     @property

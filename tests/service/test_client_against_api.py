@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.app import create_app
 from service.auth.passwords import hash_password
 from service.auth.roles import Role
+from service.events import response
 from service.platform.database import create_engine, transaction
 from service.platform.settings import Settings
 from tests.service.executor_support import executing, relaying
@@ -167,6 +168,24 @@ async def test_a_run_is_waited_for(working_api: Api) -> None:
         run = await client.runs.wait(accepted.run_id, timeout=60)
         assert run.status == "completed"
         assert run.steps[0].output == {"text": "hello Ada"}
+
+
+async def test_a_run_is_followed_live_and_decided_about(working_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Streams end so soon that the client must come back while the run waits.
+    monkeypatch.setattr(response, "MOST_SECONDS", 0.5)
+    async with working_api.client() as client:
+        await client.agents.create({"name": "boss", "kind": "approval", "settings": {"prompt": "May it?"}})
+        workflow = await client.workflows.create({"name": "w", "steps": [{"id": "ask", "agent": "boss"}]})
+        accepted = await client.workflows.execute(workflow.id)
+        told = []
+        async for event in client.runs.events(accepted.run_id, timeout=60):
+            told.append((event.kind, event.data.model_dump()["status"]))
+            if told[-1] == ("step", "waiting"):
+                await client.runs.signal(accepted.run_id, "ask", {"outcome": "approve", "comment": "go on"})
+        assert told[-2:] == [("run", "completed"), ("end", "completed")]
+        assert ("step", "completed") in told
+        run = await client.runs.get(accepted.run_id)
+        assert run.steps[0].output["comment"] == "go on"
 
 
 async def test_the_command_defines_and_executes(working_api: Api) -> None:

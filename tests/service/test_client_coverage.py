@@ -12,6 +12,7 @@ import pytest
 
 from wfm import AsyncWorkflowClient, WorkflowClient
 from wfm.calls import KEY_HEADER, OPERATIONS, AsyncPart, Operation, SyncPart
+from wfm.following import Events
 from wfm.generate import DOCUMENT, TARGET, class_name, formatted, generate
 from wfm.left_out import LEFT_OUT
 
@@ -61,7 +62,9 @@ def test_an_operation_sends_what_the_document_describes_and_reads_what_it_gives(
     described, call = DESCRIBED[route], _made(DONE[route])
     parameters = {(each["in"], each["name"]) for each in described.get("parameters", ())}
     given = {("path", name) for name in call.path} | {("query", name) for name in call.query}
-    assert given | {("header", name) for name in call.headers} == parameters
+    headers = {name.lower() for place, name in parameters if place == "header"}
+    assert given == {each for each in parameters if each[0] != "header"}
+    assert {name.lower() for name in call.headers} == headers
     assert (call.body is not None) is ("requestBody" in described)
     good = next(answer for status, answer in described["responses"].items() if status.startswith("2"))
     schema = good.get("content", {}).get("application/json", {}).get("schema")
@@ -81,11 +84,9 @@ def test_only_what_changes_nothing_or_has_a_key_is_sent_again(route: str) -> Non
 def test_every_operation_is_a_method_of_both_clients() -> None:
     for client, part in ((WorkflowClient, SyncPart), (AsyncWorkflowClient, AsyncPart)):
         parts = [each for each in vars(client("http://workflow.test")).values() if isinstance(each, part)]
-        offered = [
-            value
-            for each in parts
-            for _, value in inspect.getmembers_static(type(each), lambda v: type(v) is Operation)
-        ]
+        members = [value for each in parts for _, value in inspect.getmembers_static(type(each))]
+        offered = [value for value in members if type(value) is Operation]
+        offered += [value.opens for value in members if type(value) is Events]
         assert {id(each) for each in offered} == {id(each) for each in OPERATIONS}, client.__name__
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from wfm.calls import Body, Call, Everything, Flow, Id, Pause, Procedure, ask, new_key, operation
 from wfm.errors import WaitTimeoutError
+from wfm.following import LAST_EVENT_HEADER, Events, Following
 from wfm.models import (
     AcceptedAgain,
     CancelAnswer,
@@ -45,6 +46,23 @@ def list_runs(
 def get_run(run_id: Id) -> Call[RunAnswer]:
     """Read a run with its data and its steps."""
     return Call(RunAnswer, path={"run_id": run_id})
+
+
+@operation("GET /api/v1/runs/{run_id}/events")
+def open_events(run_id: Id, *, last_event_id: str | None = None) -> Call[None]:
+    """One connection that tells what becomes of a run; ``follow_run`` makes as many as it takes."""
+    headers = {LAST_EVENT_HEADER: last_event_id} if last_event_id else {}
+    return Call(None, path={"run_id": run_id}, headers=headers)
+
+
+def follow_run(run_id: Id, *, last_event_id: str | None = None, timeout: float | None = None) -> Following:
+    """What becomes of a run, as it happens: events of the kinds run and step, and end as the last one.
+
+    After a cut it goes on where it was; with ``last_event_id`` after that event, else everything is told. Raises
+    UnreachableError when nothing came for ``retry_seconds`` of tries. With ``timeout`` it ends after so many seconds
+    at the next word of the server (it says something every 15 s), without the event ``end``.
+    """
+    return Following(open_events(run_id, last_event_id=last_event_id), timeout=timeout)
 
 
 @operation("POST /api/v1/runs/{run_id}/cancel")
@@ -114,6 +132,7 @@ class RunOperations:
     list = list_runs
     all = Everything(list_runs, RunSummary)
     get = get_run
+    events = Events(follow_run, opens=open_events)
     cancel = cancel_run
     pause = pause_run
     resume = resume_run
