@@ -8,6 +8,7 @@ ICONS = {
     "pending": "M8 3a5 5 0 1 0 .01 0z",
     "skipped": "M3 4 7 8 3 12M9 4 13 8 9 12",
     "cancelled": "M4 4h8v8H4z",
+    "waiting": "M4 3h8M4 13h8M5 3c0 3 3 4 3 5s-3 2-3 5M11 3c0 3-3 4-3 5s3 2 3 5",
     "paused": "M5.5 3v10M10.5 3v10",
     "active": "M3 8.5 6.5 12 13 4.5",
     "step": "M5 5h6v6H5z",
