@@ -9,34 +9,61 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
+from starlette.responses import Response
 
 from service.auth.principal import Principal
 from service.auth.scopes import Scope
+from service.console.forms import key_of, read_form
+from service.deadletters.routes import discard_dead_letter, requeue_dead_letter
+from service.deadletters.schemas import DeadLetterSummary
 from service.platform.tables import FINAL_RUN_STATUSES
+from service.runs.again import RETRIED
+from service.runs.again_routes import retry_run
+from service.runs.control import pause_run, resume_run
 from service.runs.routes import cancel_run
-from service.runs.schemas import RunAnswer
+from service.runs.schemas import AcceptedAgain, RunSummary
 from service.schedules.routes import pause_schedule, resume_schedule
 from service.schedules.schemas import ScheduleAnswer
 from service.state import ServiceState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One button. ``name`` is the last part of its address, ``done`` is said when it was done."""
 
     name: str
     label: str
-    question: str
+    question: str = ""
     """Asked before it is done; empty for what can be taken back at once."""
     done: str
     scope: Scope
     audit: str
     offered: Callable[[Any], bool]
     perform: Callable[[UUID, Request, Principal, ServiceState], Awaitable[object]]
+    is_dangerous: bool = False
+    """Whether something is lost by it."""
+    is_keyed: bool = False
+    """Whether its form has an idempotency key, because it begins a run. That is where it leads to."""
 
 
-def _may_be_cancelled(run: RunAnswer) -> bool:
+def _can_go_on(run: RunSummary) -> bool:
     return run.status not in FINAL_RUN_STATUSES and run.cancel_requested_at is None
+
+
+def _may_be_paused(run: RunSummary) -> bool:
+    return _can_go_on(run) and run.pause_requested_at is None
+
+
+def _may_be_resumed(run: RunSummary) -> bool:
+    return _can_go_on(run) and run.pause_requested_at is not None
+
+
+def _may_be_retried(run: RunSummary) -> bool:
+    return run.status in RETRIED
+
+
+async def _retry(run_id: UUID, request: Request, caller: Principal, state: ServiceState) -> AcceptedAgain:
+    return await retry_run(run_id, request, Response(), caller, state, key_of(await read_form(request)))
 
 
 def _is_active(schedule: ScheduleAnswer) -> bool:
@@ -47,38 +74,93 @@ def _is_paused(schedule: ScheduleAnswer) -> bool:
     return schedule.paused_at is not None
 
 
+def _is_open(letter: DeadLetterSummary) -> bool:
+    return letter.state == "open"
+
+
 RUN_ACTIONS = (
     Action(
-        "cancel",
-        "Cancel run",
-        "Running steps are interrupted, and no other step is begun. This cannot be taken back.",
-        "The run was asked to stop.",
-        Scope.RUNS_CANCEL,
-        "run.cancel",
-        _may_be_cancelled,
-        cancel_run,
+        name="resume",
+        label="Resume",
+        done="The run goes on.",
+        scope=Scope.RUNS_PAUSE,
+        audit="run.resume",
+        offered=_may_be_resumed,
+        perform=resume_run,
+    ),
+    Action(
+        name="pause",
+        label="Pause",
+        done="The run was asked to pause; tries under way are let end.",
+        scope=Scope.RUNS_PAUSE,
+        audit="run.pause",
+        offered=_may_be_paused,
+        perform=pause_run,
+    ),
+    Action(
+        name="cancel",
+        label="Cancel run",
+        question="Running steps are interrupted, and no other step is begun. This cannot be taken back.",
+        done="The run was asked to stop.",
+        scope=Scope.RUNS_CANCEL,
+        audit="run.cancel",
+        offered=_can_go_on,
+        perform=cancel_run,
+        is_dangerous=True,
+    ),
+    Action(
+        name="retry",
+        label="Retry",
+        question="A new run goes on where this one ended: completed steps count as done, all others are done anew.",
+        done="This is the new run.",
+        scope=Scope.RUNS_EXECUTE,
+        audit="run.retry",
+        offered=_may_be_retried,
+        perform=_retry,
+        is_keyed=True,
     ),
 )
 SCHEDULE_ACTIONS = (
     Action(
-        "pause",
-        "Pause",
-        "",
-        "The schedule is paused; runs under way go on.",
-        Scope.SCHEDULES_WRITE,
-        "schedule.pause",
-        _is_active,
-        pause_schedule,
+        name="pause",
+        label="Pause",
+        done="The schedule is paused; runs under way go on.",
+        scope=Scope.SCHEDULES_WRITE,
+        audit="schedule.pause",
+        offered=_is_active,
+        perform=pause_schedule,
     ),
     Action(
-        "resume",
-        "Resume",
-        "",
-        "The schedule fires again, from now on.",
-        Scope.SCHEDULES_WRITE,
-        "schedule.resume",
-        _is_paused,
-        resume_schedule,
+        name="resume",
+        label="Resume",
+        done="The schedule fires again, from now on.",
+        scope=Scope.SCHEDULES_WRITE,
+        audit="schedule.resume",
+        offered=_is_paused,
+        perform=resume_schedule,
+    ),
+)
+DEAD_LETTER_ACTIONS = (
+    Action(
+        name="requeue",
+        label="Put back",
+        question="The message is sent again, once, to the topic that it was for.",
+        done="The message was put back; it is sent at once.",
+        scope=Scope.DEAD_LETTERS_SETTLE,
+        audit="dead_letter.requeue",
+        offered=_is_open,
+        perform=requeue_dead_letter,
+    ),
+    Action(
+        name="discard",
+        label="Discard",
+        question="Nothing is done about the message any more, and it can no longer be put back. It can still be read.",
+        done="The message was discarded.",
+        scope=Scope.DEAD_LETTERS_SETTLE,
+        audit="dead_letter.discard",
+        offered=_is_open,
+        perform=discard_dead_letter,
+        is_dangerous=True,
     ),
 )
 

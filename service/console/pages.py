@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from service.auth.principal import Principal
 from service.auth.scopes import SCOPES, Scope
 from service.console import words
+from service.console.forms import new_key
 from service.console.icons import ICONS
 from service.console.session import base
 from service.platform.problems import Problem
@@ -37,8 +38,14 @@ _templates = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_templates.filters |= {"moment": words.moment, "iso": words.iso, "took": words.took, "json_text": words.json_text}
-_templates.globals |= {"icons": ICONS, "live_seconds": LIVE_SECONDS, "scopes": Scope}
+_templates.filters |= {
+    "moment": words.moment,
+    "iso": words.iso,
+    "took": words.took,
+    "json_text": words.json_text,
+    "cut": words.cut,
+}
+_templates.globals |= {"icons": ICONS, "live_seconds": LIVE_SECONDS, "new_key": new_key, "scopes": Scope}
 
 
 @lru_cache
@@ -74,10 +81,16 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
 
 def error_page(request: Request, problem: Problem, *, retry_after: str | None = None) -> HTMLResponse:
     """What went wrong, in the words of the API's problem document."""
-    found = page(request, "error.html", problem.status, problem=problem)
+    found = page(request, "error.html", problem.status, problem=problem, back=_sender(request))
     if retry_after is not None:
         found.headers["Retry-After"] = retry_after
     return found
+
+
+def _sender(request: Request) -> str | None:
+    """The page whose form was refused: what is done with a thing lies below the thing's own page."""
+    parts = request.url.path.removeprefix(base(request)).split("/")
+    return "/".join(parts[:3]) if request.method != "GET" and len(parts) > 3 else None
 
 
 def go_to(request: Request, path: str, **query: Any) -> RedirectResponse:

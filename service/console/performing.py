@@ -12,19 +12,21 @@ from service.console.access import guarded
 from service.console.actions import Action
 from service.console.pages import go_to
 from service.platform.problems import documented
+from service.runs.schemas import AcceptedAgain
 from service.state import State
 
 
 def add_actions(router: GuardedRouter, below: str, actions: Iterable[Action]) -> None:
-    """A route for each action below a page's path, such as ``/runs``; it leads back to that page."""
+    """A route for each action below a page's path, such as ``/runs``; it leads back there, or to the new run."""
     for action in actions:
         _add(router, below, action)
 
 
 def _add(router: GuardedRouter, below: str, action: Action) -> None:
     async def perform(subject_id: UUID, request: Request, caller: Caller, state: State) -> Response:
-        await action.perform(subject_id, request, caller, state)
-        return go_to(request, f"{below}/{subject_id}", done=action.name)
+        given = await action.perform(subject_id, request, caller, state)
+        shown = given.run_id if isinstance(given, AcceptedAgain) else subject_id
+        return go_to(request, f"{below}/{shown}", done=action.name)
 
     router.add_api_route(
         f"{below}/{{subject_id}}/{action.name}",

@@ -1,6 +1,7 @@
 """All that the page of a run shows, read by the functions of the API's routes."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from service.console.diagram import Diagram, diagrams
@@ -10,6 +11,7 @@ from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs.items import ItemGroup, find_items
 from service.runs.routes import get_run
 from service.runs.schemas import RunAnswer, StepAnswer
+from service.runs.waiting import Question, find_questions
 from service.schedules.store import database_now
 from service.state import ServiceState
 from service.workflows import store
@@ -26,6 +28,8 @@ class StepRow:
     state: StepAnswer
     bar: Bar | None
     items: list[ItemGroup]
+    is_copied: bool
+    """Whether another run did it, which this one goes on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +40,45 @@ class RunView:
     workflow_name: str
     diagrams: list[Diagram]
     rows: list[StepRow]
+    questions: list[Question]
+    has_more_questions: bool
     is_live: bool
+    now: datetime
 
     @property
     def summary(self) -> str:
         """How far it is in one sentence, for those who hear the page instead of seeing it."""
         done = sum(row.state.status == "completed" for row in self.rows)
         asked = ", asked to stop" if self.is_live and self.run.cancel_requested_at else ""
+        if self.is_live and not asked and any(question.decided_by is None for question in self.questions):
+            asked = ", a decision is waited for"
         return f"The run is {self.run.status}{asked}; {done} of {len(self.rows)} steps are completed."
 
 
-async def view_of(run_id: UUID, state: ServiceState) -> RunView:
+async def view_of(run_id: UUID, service: ServiceState) -> RunView:
     """The run as it is now. Raises a 404 problem."""
-    run = await get_run(run_id, state)
-    flow = await get_workflow_version(run.workflow_id, run.workflow_version, state)
+    run = await get_run(run_id, service)
+    flow = await get_workflow_version(run.workflow_id, run.workflow_version, service)
     steps = [*((step, False) for step in flow.steps), *((step, True) for step in flow.on_failure)]
     is_live = run.status not in FINAL_RUN_STATUSES
-    async with autocommit(state.engine) as connection:
+    async with autocommit(service.engine) as connection:
         names = await store.names(connection, [run.workflow_id])
         has_items = any(step.for_each for step, _ in steps)
         items = await find_items(connection, run_id) if has_items else {}
         # Bars end at the database's time, as they begin: the clock of this program may be another.
         now = run.finished_at or await database_now(connection)
+        questions, more = await find_questions(connection, run_id) if is_live else ([], False)
     states = {step.id: step for step in run.steps}
-    found = bars(run, run.steps, now)
-    rows = [
-        StepRow(step, late, states.get(step.id, StepAnswer(id=step.id)), found.get(step.id), items.get(step.id, []))
-        for step, late in steps
-    ]
+    copied = {step.id for step in run.steps if _is_copied(run, step)}
+    found = bars(run, [step for step in run.steps if step.id not in copied], now)
+    rows = []
+    for step, late in steps:
+        state = states.get(step.id, StepAnswer(id=step.id))
+        rows.append(StepRow(step, late, state, found.get(step.id), items.get(step.id, []), step.id in copied))
     statuses = {name: answer.status for name, answer in states.items()}
     name = names.get(run.workflow_id, "")
-    return RunView(run, name, diagrams(flow, statuses), rows, is_live)
+    return RunView(run, name, diagrams(flow, statuses), rows, questions, more, is_live, now)
+
+
+def _is_copied(run: RunAnswer, step: StepAnswer) -> bool:
+    return run.origin_run_id is not None and step.finished_at is not None and step.finished_at < run.created_at

@@ -38,7 +38,11 @@ def json_text(value: Any) -> str:
     """A value as JSON that people can read; cut, and marked so, where it is very long."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # A lone half of a character can be stored, and cannot be sent.
-    text = text.encode("utf-8", "backslashreplace").decode()
+    return cut(text.encode("utf-8", "backslashreplace").decode())
+
+
+def cut(text: str) -> str:
+    """A text, of which only the beginning is shown where it is very long."""
     if len(text) <= MOST_CHARACTERS:
         return text
     return f"{text[:MOST_CHARACTERS]}\n[cut here: {len(text):,} characters in all; the API gives the whole]"

@@ -4,9 +4,12 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 PROGRAM = "chromium"
+
+# A page that refreshes itself does so every few seconds.
+expect.set_options(timeout=20_000)
 
 
 @asynccontextmanager

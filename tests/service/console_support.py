@@ -14,7 +14,7 @@ from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.platform.database import transaction
 from service.platform.ids import new_id
-from service.platform.tables import agents, run_steps, runs, workflow_versions, workflows
+from service.platform.tables import agents, dead_letters, run_steps, runs, workflow_versions, workflows
 from service.schedules.store import create as create_schedule
 from service.workflows.checks import AgentUse
 from service.workflows.definition import content_hash, make_definition
@@ -140,6 +140,41 @@ async def add_schedule(engine: AsyncEngine, workflow_id: UUID, name: str = "morn
         row = await create_schedule(connection, values, next_fire_at=datetime(2100, 1, 1, tzinfo=UTC), author="ada")
     found: UUID = row.id
     return found
+
+
+async def add_question(engine: AsyncEngine, run_id: UUID, step_id: str = "check") -> None:
+    """A step that waits for a decision, as an executor leaves it."""
+    waits = {
+        "kind": "approval",
+        "shown": {"prompt": f"Ship it? {NASTY}", "input": {"order": {"id": 7, "by": NASTY}}},
+        "timeout_seconds": 86_400.0,
+        "on_timeout": "fail",
+        "otherwise": None,
+    }
+    values = {"run_id": run_id, "step_id": step_id, "status": "waiting", "attempt": 1, "waits": waits}
+    async with transaction(engine) as connection:
+        await connection.execute(run_steps.insert().values(started_at=BEGIN + timedelta(seconds=2), **values))
+
+
+async def add_dead_letter(engine: AsyncEngine, payload: bytes = b'{"run_id": "r"}', topic: str = "runs") -> UUID:
+    """A message that could not be read."""
+    letter = new_id()
+    values = {
+        "id": letter,
+        "source": "kafka",
+        "place": f"{topic}/0/{letter}@1",
+        "topic": topic,
+        "key": "r",
+        "headers": {"who": NASTY},
+        "reason": "unreadable",
+        "detail": f"it makes no sense: {NASTY}",
+        "payload": payload,
+        "payload_bytes": len(payload),
+        "kept": "whole",
+    }
+    async with transaction(engine) as connection:
+        await connection.execute(dead_letters.insert().values(**values))
+    return letter
 
 
 @asynccontextmanager

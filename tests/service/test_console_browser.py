@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -18,14 +19,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.platform.database import transaction
 from service.platform.settings import Settings
-from service.platform.tables import runs
+from service.platform.tables import runs, signals
 from tests.service.browser import chromium, visiting
 from tests.service.console_support import (
     NASTY,
     PASSWORD,
     SCHEMA,
     add_agent,
+    add_dead_letter,
     add_people,
+    add_question,
     add_run,
     add_schedule,
     add_steps,
@@ -33,12 +36,20 @@ from tests.service.console_support import (
 )
 from tests.service.servers import eventually, free_port
 from tests.service.support import NOBODY
+from tests.service.webhook_support import add_deliveries, add_webhook
 
 pytestmark = pytest.mark.ring("service")
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = os.environ.get("CONSOLE_PICTURES")
 """A folder to put pictures of the pages into, for people to look at."""
+
+
+DELIVERIES: dict[str, dict[str, Any]] = {
+    "delivered": {"attempts": 1, "last_status": 204},
+    "dead": {"attempts": 12, "last_status": 503, "last_error": "answered 503"},
+    "pending": {"attempts": 2, "last_error": "no answer within 10 s"},
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,10 @@ class Site:
     failed: UUID
     queued: UUID
     running: UUID
+    waiting: UUID
     schedule_id: UUID
+    letter: UUID
+    webhook: UUID
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -121,6 +135,11 @@ async def site(api_settings: Settings, engine: AsyncEngine, tmp_path: Path) -> A
     )
     failed = await add_run(engine, workflow_id, "failed", error={"code": "broken", "detail": NASTY})
     await add_steps(engine, failed)
+    waiting = await add_run(engine, workflow_id, "waiting", -1)
+    await add_question(engine, waiting)
+    webhook = await add_webhook(engine, "https://hooks.example.com/runs", ["run.completed", "run.failed"], name="pager")
+    for status, more in DELIVERIES.items():
+        await add_deliveries(engine, webhook, 2, status=status, **more)
     async with _served(api_settings, tmp_path / "output") as address:
         yield Site(
             address,
@@ -129,7 +148,10 @@ async def site(api_settings: Settings, engine: AsyncEngine, tmp_path: Path) -> A
             failed,
             await add_run(engine, workflow_id, "queued", 1),
             await add_run(engine, workflow_id, "running", 2),
+            waiting,
             await add_schedule(engine, workflow_id),
+            await add_dead_letter(engine),
+            webhook,
         )
 
 
@@ -146,7 +168,7 @@ async def test_an_operator_filters_opens_and_cancels(site: Site, browser: Browse
         page = visit.page
         await _log_in(page, "operator")
         await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
-        await expect(page.locator("tbody tr")).to_have_count(3)
+        await expect(page.locator("tbody tr")).to_have_count(4)
         await page.get_by_label("Status").select_option("queued")
         await page.get_by_role("button", name="Filter").click()
         await expect(page.locator("tbody tr")).to_have_count(1)
@@ -175,7 +197,7 @@ async def test_a_wrong_input_is_told_and_a_right_one_begins_a_run(site: Site, br
         await expect(page.get_by_role("heading", name="Run of")).to_be_visible()
         await expect(page.locator("#input")).to_contain_text('"Ada"')
     async with transaction(site.engine) as connection:
-        assert await connection.scalar(select(func.count()).select_from(runs)) == 4
+        assert await connection.scalar(select(func.count()).select_from(runs)) == 5
 
 
 async def test_a_page_follows_its_run_until_it_is_finished_and_says_so(site: Site, browser: Browser) -> None:
@@ -196,6 +218,49 @@ async def test_a_page_follows_its_run_until_it_is_finished_and_says_so(site: Sit
         await expect(page.get_by_text("Cancel run…")).to_have_count(0)
         await expect(page.locator("#announcer")).to_contain_text("The run is completed")
         await expect(page.locator("[data-live]")).to_have_count(0)
+
+
+async def test_a_comment_is_typed_and_a_step_decided_while_the_page_refreshes_itself(
+    site: Site, browser: Browser
+) -> None:
+    async with visiting(browser, site.address) as visit:
+        page = visit.page
+        await _log_in(page, "operator", f"/console/runs/{site.waiting}")
+        await expect(page.get_by_text(f"Ship it? {NASTY}")).to_be_visible()
+        comment = page.get_by_label("Comment")
+        await comment.click()
+        await page.keyboard.type("Looks ")
+        async with page.expect_response(lambda answer: answer.url.endswith("/live")):
+            pass
+        async with page.expect_response(lambda answer: answer.url.endswith("/live")):
+            pass
+        await page.keyboard.type("right.")
+        await expect(comment).to_be_focused()
+        await expect(comment).to_have_value("Looks right.")
+        await page.get_by_role("button", name="Approve").click()
+        await expect(page.get_by_text("The step was approved.")).to_be_visible()
+        await expect(page.get_by_text("Decided by")).to_be_visible()
+        await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    async with transaction(site.engine) as connection:
+        [output] = (await connection.execute(select(signals.c.output))).scalars()
+    assert (output["approved"], output["comment"]) == (True, "Looks right.")
+
+
+async def test_a_failed_run_is_retried_and_replayed(site: Site, browser: Browser) -> None:
+    async with visiting(browser, site.address) as visit:
+        page = visit.page
+        await _log_in(page, "operator", f"/console/runs/{site.failed}")
+        await page.get_by_text("Retry…").click()
+        await page.get_by_role("button", name="Yes, retry").click()
+        await expect(page.get_by_text("This is the new run.")).to_be_visible()
+        await page.get_by_role("link", name=str(site.failed)).click()
+        await page.get_by_role("link", name="Replay…").click()
+        await expect(page.get_by_label("Input, as JSON")).to_have_value(f'{{\n  "name": "{NASTY}"\n}}')
+        await page.get_by_role("button", name="Replay").click()
+        await expect(page.get_by_role("heading", name="Run of")).to_be_visible()
+    async with transaction(site.engine) as connection:
+        query = select(func.count()).where(runs.c.origin_run_id == site.failed)
+        assert await connection.scalar(query) == 2
 
 
 async def test_everything_can_be_done_by_keyboard_alone(site: Site, browser: Browser) -> None:
@@ -236,18 +301,24 @@ async def test_what_people_wrote_is_text_on_every_page_and_the_policy_is_not_vio
         for path in (
             "/runs",
             f"/runs/{site.failed}",
+            f"/runs/{site.failed}/replay",
+            f"/runs/{site.waiting}",
             "/workflows",
             f"/workflows/{site.workflow_id}",
             f"/workflows/{site.workflow_id}/execute",
             "/schedules",
             f"/schedules/{site.schedule_id}",
             "/agents",
+            "/dead-letters",
+            f"/dead-letters/{site.letter}",
+            "/webhooks",
+            f"/webhooks/{site.webhook}",
             "/audit",
         ):
             answer = await page.goto(f"/console{path}")
             assert answer is not None
             assert answer.status == 200, path
-            if path not in ("/agents", "/audit"):
+            if path not in ("/agents", "/webhooks", f"/webhooks/{site.webhook}", "/audit"):
                 await expect(page.get_by_text(NASTY).first).to_be_attached()
             assert await page.locator("script:not([src])").count() == 0, path
             assert await page.locator("main").count() == 1, path
@@ -310,10 +381,19 @@ async def test_pages_can_be_read_wide_and_narrow_light_and_dark(
             "runs": "/runs",
             "run": f"/runs/{site.failed}",
             "live": f"/runs/{site.running}",
+            "waiting": f"/runs/{site.waiting}",
+            "replay": f"/runs/{site.failed}/replay",
+            "workflows": "/workflows",
             "workflow": f"/workflows/{site.workflow_id}",
             "execute": f"/workflows/{site.workflow_id}/execute",
             "schedules": "/schedules",
             "schedule": f"/schedules/{site.schedule_id}",
+            "agents": "/agents",
+            "letters": "/dead-letters",
+            "letter": f"/dead-letters/{site.letter}",
+            "payload": f"/dead-letters/{site.letter}/payload",
+            "webhooks": "/webhooks",
+            "webhook": f"/webhooks/{site.webhook}",
             "audit": "/audit",
             "wrong": "/runs?status=gone",
         }.items():

@@ -25,7 +25,13 @@ SITES: list[tuple[dict[str, str], bool]] = [
     ({"Origin": "null"}, False),
     ({}, False),
 ]
-CHANGES = ["/console/login", "/console/logout", "/console/runs/{id}/cancel", "/console/workflows/{id}/execute"]
+CHANGES = [
+    "/console/login",
+    "/console/logout",
+    "/console/runs/{id}/cancel",
+    "/console/runs/{id}/steps/a/signal",
+    "/console/workflows/{id}/execute",
+]
 
 
 @pytest.mark.parametrize("path", CHANGES)

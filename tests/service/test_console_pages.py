@@ -17,7 +17,9 @@ from tests.service.console_support import (
     NASTY,
     SCHEMA,
     add_agent,
+    add_dead_letter,
     add_people,
+    add_question,
     add_run,
     add_schedule,
     add_steps,
@@ -26,6 +28,7 @@ from tests.service.console_support import (
 )
 from tests.service.servers import eventually
 from tests.service.support import make_settings
+from tests.service.webhook_support import add_deliveries, add_webhook
 
 pytestmark = pytest.mark.ring("service")
 
@@ -40,9 +43,16 @@ async def things(engine: AsyncEngine) -> dict[str, UUID]:
     workflow_id = await add_workflow(engine, NASTY, input_schema=SCHEMA)
     run_id = await add_run(engine, workflow_id, "failed", error={"code": "broken", "detail": NASTY})
     await add_steps(engine, run_id)
+    waiting = await add_run(engine, workflow_id, "waiting", number=2)
+    await add_question(engine, waiting)
+    webhook = await add_webhook(engine, events=["run.failed"], workflow_id=workflow_id, name="pager")
+    await add_deliveries(engine, webhook, 2, status="dead", last_error=NASTY, attempts=3)
     return {
         "workflow": workflow_id,
         "run": run_id,
+        "waiting": waiting,
+        "letter": await add_dead_letter(engine, NASTY.encode()),
+        "webhook": webhook,
         "queued": await add_run(engine, workflow_id, number=1),
         "schedule": await add_schedule(engine, workflow_id),
     }
@@ -52,6 +62,8 @@ PAGES = [
     "/runs",
     "/runs/{run}",
     "/runs/{run}/live",
+    "/runs/{run}/replay",
+    "/runs/{waiting}",
     "/live/runs",
     "/workflows",
     "/workflows/{workflow}",
@@ -60,6 +72,11 @@ PAGES = [
     "/schedules",
     "/schedules/{schedule}",
     "/agents",
+    "/dead-letters",
+    "/dead-letters/{letter}",
+    "/dead-letters/{letter}/payload",
+    "/webhooks",
+    "/webhooks/{webhook}",
     "/audit",
 ]
 
@@ -78,6 +95,7 @@ async def test_every_page_shows_what_people_wrote_as_text(path: str, app: FastAP
     assert "<script>alert" not in answer.text
     if path not in ("/agents", "/audit"):
         assert ESCAPED in answer.text
+    assert "&amp;lt;" not in answer.text, "it is escaped twice"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -93,18 +111,41 @@ async def test_a_page_runs_no_script_and_has_no_style_of_its_own(
 
 async def test_a_viewer_sees_no_button_and_no_audit_log(app: FastAPI, things: dict[str, UUID]) -> None:
     async with visiting(app, "viewer") as client:
-        for path in ("/runs/{queued}", "/workflows", "/workflows/{workflow}", "/schedules", "/schedules/{schedule}"):
+        for path in (
+            "/runs/{queued}",
+            "/runs/{run}",
+            "/runs/{waiting}",
+            "/workflows",
+            "/workflows/{workflow}",
+            "/schedules",
+            "/schedules/{schedule}",
+        ):
             text = (await client.get(f"/console{path.format(**things)}")).text
             forms = re.findall(r'method="post" action="([^"]+)"', text)
             assert forms == ["/console/logout"], path
             assert "/execute" not in text, path
-            assert "/console/audit" not in text, path
+            assert "/replay" not in text, path
+            for page in ("audit", "dead-letters", "webhooks"):
+                assert f"/console/{page}" not in text, path
 
 
 @pytest.mark.parametrize(
     ("role", "method", "path"),
     [
         ("viewer", "POST", "/runs/{queued}/cancel"),
+        ("viewer", "POST", "/runs/{queued}/pause"),
+        ("viewer", "POST", "/runs/{queued}/resume"),
+        ("viewer", "POST", "/runs/{run}/retry"),
+        ("viewer", "GET", "/runs/{run}/replay"),
+        ("viewer", "POST", "/runs/{run}/replay"),
+        ("viewer", "POST", "/runs/{waiting}/steps/check/signal"),
+        ("viewer", "GET", "/dead-letters"),
+        ("viewer", "GET", "/dead-letters/{letter}"),
+        ("viewer", "POST", "/dead-letters/{letter}/requeue"),
+        ("viewer", "POST", "/dead-letters/{letter}/discard"),
+        ("operator", "GET", "/dead-letters/{letter}/payload"),
+        ("viewer", "GET", "/webhooks"),
+        ("viewer", "GET", "/webhooks/{webhook}"),
         ("viewer", "GET", "/workflows/{workflow}/execute"),
         ("viewer", "POST", "/workflows/{workflow}/execute"),
         ("viewer", "POST", "/schedules/{schedule}/pause"),
@@ -259,11 +300,11 @@ async def test_filters_choose_runs(app: FastAPI, things: dict[str, UUID]) -> Non
             return re.findall(r'id="run-([0-9a-f-]+)"', text)
 
         both = [str(things["queued"]), str(things["run"])]
-        assert await shown() == both
+        assert await shown() == [str(things["waiting"]), *both]
         assert await shown(status="failed") == both[1:]
-        assert await shown(workflow=NASTY) == both
-        assert await shown(workflow=str(things["workflow"])) == both
-        assert await shown(since="2026-03-01T12:01") == both[:1]
+        assert await shown(workflow=NASTY) == [str(things["waiting"]), *both]
+        assert await shown(workflow=str(things["workflow"])) == [str(things["waiting"]), *both]
+        assert await shown(since="2026-03-01T12:02") == [str(things["waiting"])]
         assert await shown(until="2026-03-01T12:01") == both[1:]
 
 
@@ -315,8 +356,8 @@ async def test_a_run_shows_its_steps_and_how_many_items_went_how(app: FastAPI, e
 
 
 async def test_what_is_not_there_is_said_with_a_page(app: FastAPI, things: dict[str, UUID]) -> None:
-    async with visiting(app, "viewer") as client:
-        for path in ("runs", "workflows", "schedules"):
+    async with visiting(app, "operator") as client:
+        for path in ("runs", "workflows", "schedules", "dead-letters", "webhooks"):
             answer = await client.get(f"/console/{path}/01a20245-580a-721f-b174-27897f913689")
             assert answer.status_code == 404
             assert answer.headers["Content-Type"] == "text/html; charset=utf-8"

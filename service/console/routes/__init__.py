@@ -1,6 +1,32 @@
 """The console's routes; ``ROUTERS`` are all of them."""
 
-from service.console.routes import agents, audit, login, run, runs, schedules, static, workflows
+from service.console.routes import (
+    agents,
+    audit,
+    dead_letters,
+    decision,
+    login,
+    replay,
+    run,
+    runs,
+    schedules,
+    static,
+    webhooks,
+    workflows,
+)
 
-_PARTS = (runs, run, workflows, schedules, agents, audit, login, static)
+_PARTS = (
+    runs,
+    run,
+    replay,
+    decision,
+    workflows,
+    schedules,
+    agents,
+    dead_letters,
+    webhooks,
+    audit,
+    login,
+    static,
+)
 ROUTERS = tuple(part.router for part in _PARTS)

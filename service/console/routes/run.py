@@ -11,6 +11,7 @@ from service.console.actions import RUN_ACTIONS, said
 from service.console.pages import page
 from service.console.performing import add_actions
 from service.console.router import console_router
+from service.console.routes.decision import DECIDED
 from service.console.run_view import view_of
 from service.platform.problems import documented
 from service.state import State
@@ -22,7 +23,8 @@ router = console_router()
 async def run_page(run_id: UUID, request: Request, state: State) -> Response:
     """The page of a run."""
     view = await view_of(run_id, state)
-    done = said(RUN_ACTIONS, request.query_params.get("done"))
+    name = request.query_params.get("done")
+    done = said(RUN_ACTIONS, name) or DECIDED.get(name or "", "")
     return page(request, "run.html", view=view, actions=RUN_ACTIONS, done=done)
 
 

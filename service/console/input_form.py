@@ -1,0 +1,71 @@
+"""The form for the input of a run: what was typed, what is wrong with it, and the page that says so."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from service.console.forms import new_key
+from service.console.pages import page
+from service.platform.middleware.json_depth import MAXIMUM_DEPTH, is_deeper
+from service.platform.problems import FieldProblem, ProblemError, invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a form was filled with; without a text where the input is too long to be typed."""
+
+    text: str | None
+    key: str | None = None
+    version: str = "origin"
+
+
+def read_input(text: str) -> dict[str, Any]:
+    """The input that was typed. Raises a 422 problem that says where it is wrong."""
+    if is_deeper(text.encode("utf-8", "surrogatepass"), MAXIMUM_DEPTH):
+        raise _wrong(f"may nest arrays and objects {MAXIMUM_DEPTH} times at most")
+    try:
+        found = json.loads(text or "{}", parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise _wrong(f"is no JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
+    except ValueError as error:
+        raise _wrong(f"is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise _wrong('must be an object, like {"name": "Ada"}')
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON")
+
+
+def _wrong(message: str) -> ProblemError:
+    return invalid([FieldProblem(field="input", message=message)])
+
+
+def form_page(
+    request: Request, template: str, typed: Typed, problem: ProblemError | None = None, **context: Any
+) -> Response:
+    """The page of the form, with what is wrong beside what was typed."""
+    key = typed.key
+    problems = list(problem.errors) if problem else []
+    if any(each.field.startswith("header.") for each in problems):
+        # The key is the form's own business: this one has begun a run already, with another input.
+        key = None
+        message = "a run was begun by this form before, with another input; send it again to begin one more"
+        problems = [FieldProblem(field="input", message=message)]
+    found = page(
+        request,
+        template,
+        problem.status_code if problem else 200,
+        typed=typed,
+        problem=problem.text if problem and not problems else None,
+        problems=problems,
+        key=key or new_key(),
+        **context,
+    )
+    if problem and problem.headers and "Retry-After" in problem.headers:
+        found.headers["Retry-After"] = problem.headers["Retry-After"]
+    return found
