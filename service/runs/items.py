@@ -31,7 +31,7 @@ FROM (
     ) AS items
 ) AS ranked
 GROUP BY step, status
-ORDER BY step, array_position(ARRAY['failed', 'running'], status), status
+ORDER BY step, array_position(ARRAY['failed', 'waiting', 'running'], status), status
 """
 )
 
@@ -55,7 +55,7 @@ class ItemGroup(BaseModel):
 
 
 async def find_items(connection: AsyncConnection, run_id: UUID) -> dict[str, list[ItemGroup]]:
-    """The items that were begun by their steps: those that failed first, then those under way. One statement."""
+    """The items that were begun: those that failed first, those that wait, those under way. One statement."""
     found: dict[str, list[ItemGroup]] = {}
     for row in await connection.execute(_ITEMS, {"run_id": run_id, "most": MOST_SHOWN}):
         found.setdefault(row.step, []).append(ItemGroup(status=row.status, number=row.number, shown=row.shown))

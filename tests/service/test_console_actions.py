@@ -260,7 +260,10 @@ async def test_an_item_is_decided_about_by_its_place(app: FastAPI, engine: Async
 
 @pytest.mark.parametrize(
     ("form", "said"),
-    [({"outcome": "perhaps"}, "<code>outcome</code>"), ({"outcome": "approve", "comment": "x" * 2001}, "<code>comment</code>")],
+    [
+        ({"outcome": "perhaps"}, "<code>outcome</code>"),
+        ({"outcome": "approve", "comment": "x" * 2001}, "<code>comment</code>"),
+    ],
 )
 async def test_a_decision_that_means_nothing_is_refused_and_changes_nothing(
     form: dict[str, str], said: str, app: FastAPI, engine: AsyncEngine, workflow: UUID
