@@ -3,9 +3,12 @@
 import asyncio
 import inspect
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ import httpx
 import pytest
 
 from wfm import AsyncWorkflowClient, WorkflowClient, client, following, session
+from wfm.cli import access
 from wfm.operations import runs
 
 URL = "http://workflow.test"
@@ -102,6 +106,13 @@ def told(kind: str, number: int, **data: Any) -> bytes:
     return f"event: {kind}\ndata: {text}\nid: {number}\n\n".encode()
 
 
+def run_told(number: int, status: str = "running", error: dict[str, Any] | None = None) -> bytes:
+    """The event of the run's newest state."""
+    fields = ("id", "workflow_id", "workflow_version", "attempt", "created_at", "started_at", "finished_at")
+    known = {name: RUN[name] for name in (*fields, "cancel_requested_at")}
+    return told("run", number, **known, status=status, error=error)
+
+
 class Answers:
     """Gives the prepared answers one after another, the last one for ever, and keeps the requests."""
 
@@ -142,6 +153,27 @@ def page(*items: Any, number: int = 1, size: int = 2, total: int = 0) -> httpx.R
 
 
 Make = Callable[..., Any]
+Start = Callable[..., Answers]
+
+
+def apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command without a variable or a profile of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("WFM_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("WFM_CONFIG", str(folder / "config.yaml"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def answering(monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Makes the command talk to prepared answers."""
+
+    def start(*answers: Answer) -> Answers:
+        found = Answers(*answers)
+        monkeypatch.setattr(access, "WorkflowClient", partial(WorkflowClient, transport=httpx.MockTransport(found)))
+        return found
+
+    return start
 
 
 def waiting_client(handler: Any, **options: Any) -> WorkflowClient:

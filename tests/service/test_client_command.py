@@ -1,19 +1,15 @@
 """The command ``wfm`` as it is typed, against prepared answers: usage, output, exit codes, who asks, what is kept."""
 
 import json
-import os
 import stat
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 import typer.main
 
-from tests.service.client_support import AGENT, RUN, Answer, Answers, Clock, answer, page, problem
-from wfm import WorkflowClient
-from wfm.cli import access, main
+from tests.service.client_support import AGENT, RUN, Answer, Clock, Start, answer, answering, apart, page, problem
+from wfm.cli import main
 from wfm.cli.access import Access, Given, resolve
 from wfm.cli.exits import CliError
 from wfm.cli.profiles import Profile, load, save
@@ -22,31 +18,18 @@ from wfm.cli.show import plain
 pytestmark = pytest.mark.ring("unit")
 
 RUN_ID = RUN["id"]
-Start = Callable[..., Answers]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No variable, no profile of whoever runs the tests."""
-    for name in list(os.environ):
-        if name.startswith("WFM_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("WFM_CONFIG", str(tmp_path / "config.yaml"))
-    monkeypatch.setenv("COLUMNS", "200")
+    apart(tmp_path, monkeypatch)
     Clock().install(monkeypatch)
     return tmp_path
 
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Makes the command talk to prepared answers."""
-
-    def start(*answers: Answer) -> Answers:
-        found = Answers(*answers)
-        monkeypatch.setattr(access, "WorkflowClient", partial(WorkflowClient, transport=httpx.MockTransport(found)))
-        return found
-
-    return start
+    return answering(monkeypatch)
 
 
 def _commands() -> list[list[str]]:
@@ -67,7 +50,7 @@ def test_every_command_explains_itself(words: list[str], capsys: pytest.CaptureF
 
 def test_all_promised_commands_are_there() -> None:
     promised = {
-        "agents": {"list", "get", "create", "update", "delete"},
+        "agents": {"list", "get", "create", "update", "delete", "kinds"},
         "workflows": {
             "list",
             "get",
@@ -80,8 +63,10 @@ def test_all_promised_commands_are_there() -> None:
             "execute",
             "execute-many",
         },
-        "runs": {"list", "get", "wait", "cancel"},
+        "runs": {"list", "get", "wait", "watch", "cancel", "pause", "resume", "signal", "retry", "replay"},
         "schedules": {"list", "get", "create", "update", "delete", "next", "preview", "pause", "resume"},
+        "webhooks": {"list", "get", "create", "update", "delete", "enable", "disable"},
+        "dead-letters": {"list", "get", "payload", "requeue", "discard"},
         "keys": {"list", "create", "revoke"},
         "audit": {"list"},
     }

@@ -17,6 +17,7 @@ from tests.service.client_support import (
     answer,
     awaited_client,
     problem,
+    run_told,
     settled,
     stream,
     told,
@@ -38,15 +39,10 @@ from wfm.following import SILENCE_SECONDS
 pytestmark = pytest.mark.ring("unit")
 
 ID = RUN["id"]
-_OF_A_RUN = ("id", "workflow_id", "workflow_version", "attempt", "created_at", "started_at", "finished_at", "error")
 _TIMES = {"started_at": None, "finished_at": None}
 RETRY = b"retry: 1000\n\n"
 COMMENT = b": ping\n\n"
 CUT = httpx.ReadError("reset")
-
-
-def run(number: int, status: str = "running") -> bytes:
-    return told("run", number, **{name: RUN[name] for name in _OF_A_RUN}, cancel_requested_at=None, status=status)
 
 
 def step(number: int, status: str = "running", error: dict[str, Any] | None = None) -> bytes:
@@ -75,7 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def test_events_are_told_until_the_end(make: Make) -> None:
-    answers = stream(RETRY, run(1) + step(2), COMMENT, run(3, "completed") + end(4))
+    answers = stream(RETRY, run_told(1) + step(2), COMMENT, run_told(3, "completed") + end(4))
     api = Answers(answers)
     found = await settled(make(api, api_key="k").runs.events(ID))
     assert [(each.kind, each.id, type(each.data)) for each in found] == [
@@ -90,7 +86,7 @@ async def test_events_are_told_until_the_end(make: Make) -> None:
 
 
 async def test_after_a_cut_it_goes_on_after_the_last_event(make: Make, clock: Clock) -> None:
-    api = Answers(stream(RETRY, run(1), CUT), stream(RETRY, step(2) + end(3)))
+    api = Answers(stream(RETRY, run_told(1), CUT), stream(RETRY, step(2) + end(3)))
     found = await settled(make(api).runs.events(ID))
     assert [each.id for each in found] == ["1", "2", "3"]
     assert places(api) == [None, "1"]
@@ -99,18 +95,18 @@ async def test_after_a_cut_it_goes_on_after_the_last_event(make: Make, clock: Cl
 
 
 async def test_half_an_event_before_a_cut_is_not_told(make: Make) -> None:
-    api = Answers(stream(run(1), step(2)[:-1], CUT), stream(step(2) + end(3)))
+    api = Answers(stream(run_told(1), step(2)[:-1], CUT), stream(step(2) + end(3)))
     assert [each.id for each in await settled(make(api).runs.events(ID))] == ["1", "2", "3"]
 
 
 async def test_a_stream_that_ends_before_the_run_is_opened_again(make: Make) -> None:
-    api = Answers(stream(run(1)), stream(COMMENT), stream(COMMENT), stream(end(2)))
+    api = Answers(stream(run_told(1)), stream(COMMENT), stream(COMMENT), stream(end(2)))
     assert [each.id for each in await settled(make(api, retry_seconds=0).runs.events(ID))] == ["1", "2"]
     assert places(api) == [None, "1", "1", "1"]
 
 
 async def test_the_end_is_told_where_it_only_was_missed(make: Make) -> None:
-    api = Answers(stream(run(1, "failed"), CUT), httpx.Response(204))
+    api = Answers(stream(run_told(1, "failed"), CUT), httpx.Response(204))
     found = await settled(make(api).runs.events(ID))
     assert [(each.kind, each.data.status) for each in found] == [("run", "failed"), ("end", "failed")]
 
@@ -138,7 +134,7 @@ async def test_a_connection_that_breaks_again_and_again_is_told(make: Make) -> N
 
 async def test_a_run_that_is_gone_meanwhile_is_told(make: Make) -> None:
     with pytest.raises(NotFoundError):
-        await settled(make(Answers(stream(run(1)), problem(404, "not-found"))).runs.events(ID))
+        await settled(make(Answers(stream(run_told(1)), problem(404, "not-found"))).runs.events(ID))
 
 
 async def test_a_refusal_is_read_to_its_end(make: Make) -> None:
@@ -156,7 +152,7 @@ async def test_a_busy_server_is_asked_again(make: Make) -> None:
 async def test_a_token_that_ends_while_a_run_is_followed_is_renewed(make: Make) -> None:
     token = {"access_token": "first", "expires_in": 3600}
     second = answer(token | {"access_token": "second"})
-    api = Answers(answer(token), stream(run(1)), problem(401, "unauthenticated"), second, stream(end(2)))
+    api = Answers(answer(token), stream(run_told(1)), problem(401, "unauthenticated"), second, stream(end(2)))
     assert [each.id for each in await settled(make(api, username="ada", password="s").runs.events(ID))] == ["1", "2"]
     assert api.requests[-1].headers["Authorization"] == "Bearer second"
 
@@ -184,7 +180,7 @@ async def test_following_ends_at_the_next_word_after_the_timeout(make: Make, clo
     def quarter() -> None:
         clock.now += 15
 
-    api = Answers(stream(run(1), quarter, COMMENT, quarter, COMMENT, step(2)), stream(end(3)))
+    api = Answers(stream(run_told(1), quarter, COMMENT, quarter, COMMENT, step(2)), stream(end(3)))
     found = await settled(make(api).runs.events(ID, timeout=20))
     assert [each.kind for each in found] == ["run"]
     assert len(api.requests) == 1
@@ -196,12 +192,12 @@ async def test_silence_at_the_timeout_is_no_failure(make: Make, clock: Clock) ->
         clock.now += 20
         raise httpx.ReadTimeout("late")
 
-    api = Answers(stream(run(1), silence))
+    api = Answers(stream(run_told(1), silence))
     assert [each.kind for each in await settled(make(api).runs.events(ID, timeout=20))] == ["run"]
 
 
 async def test_who_stops_reading_ends_the_connection() -> None:
-    answers = [stream(run(1), step(2), end(3)) for _ in range(2)]
+    answers = [stream(run_told(1), step(2), end(3)) for _ in range(2)]
     for _ in waiting_client(Answers(answers[0])).runs.events(ID):
         break
     found = awaited_client(Answers(answers[1])).runs.events(ID)

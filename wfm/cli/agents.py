@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from wfm.cli.command import All, Cli, File, Limit, Settings, Yes, command, confirm, group
+from wfm.cli.exits import NOT_FOUND, CliError
 from wfm.cli.find import id_of
 
 app = group("agents", "What steps call.")
@@ -28,6 +29,26 @@ def list_agents(cli: Cli, limit: Limit = 50, everything: All = False) -> Any:
 def get(cli: Cli, agent: Agent) -> Any:
     """Show an agent."""
     return cli.client.agents.get(_id(cli, agent))
+
+
+@command(
+    app,
+    "kinds",
+    columns=("kind", "package"),
+    examples=["wfm agents kinds", "wfm agents kinds http -o yaml"],
+)
+def kinds(
+    cli: Cli, kind: Annotated[str | None, typer.Argument(help="Only this one, with its settings.")] = None
+) -> Any:
+    """List the kinds that agents can be of; of a named one what its settings must be."""
+    found = cli.client.agents.kinds().items
+    if kind is None:
+        return found
+    for each in found:
+        if each.kind == kind:
+            return each
+    known = ", ".join(each.kind for each in found)
+    raise CliError(f"there are no agents of the kind {kind!r}", f"there are: {known}", code=NOT_FOUND)
 
 
 @command(

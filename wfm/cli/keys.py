@@ -1,15 +1,12 @@
 """`wfm keys` and `wfm audit`: what administrators look after."""
 
-import os
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from wfm.cli.command import All, Cli, Limit, Yes, command, confirm, group
-from wfm.cli.exits import CliError
-from wfm.cli.show import err
+from wfm.cli.private_file import SecretFile, shown_once
 
 app = group("keys", "API keys.")
 audit = group("audit", "What was done, and by whom.")
@@ -34,29 +31,13 @@ def create(
     expires: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"], metavar="TIME", help="When it ends.")
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="Write the key into this new file, for you only.")] = None,
+    to: SecretFile = None,
 ) -> Any:
     """Create a key. It is shown this once, or written into a file."""
     body: dict[str, Any] = {"name": name, "role": role}
     body |= {"scopes": scopes} if scopes else {}
     body |= {"expires_at": expires.astimezone()} if expires else {}
-    if to is None:
-        return cli.client.keys.create(body)
-    try:
-        # Made before the key is, so that no key is lost for want of a file.
-        number = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise CliError(f"{to} cannot be made: {error.strerror}", "name a file that is not there yet") from None
-    try:
-        answer = cli.client.keys.create(body)
-    except BaseException:
-        os.close(number)
-        to.unlink()
-        raise
-    with os.fdopen(number, "w", encoding="utf-8") as stream:
-        stream.write(answer.key + "\n")
-    err().print(f"the key is in {to}", markup=False)
-    return {key: value for key, value in answer.model_dump(mode="json").items() if key != "key"}
+    return shown_once(lambda: cli.client.keys.create(body), "key", to)
 
 
 @command(app, "revoke", examples=["wfm keys revoke 01a20245-580a-721f-b174-27897f913689 --yes"])

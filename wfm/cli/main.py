@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from wfm.cli import agents, exits, keys, login, runs, schedules, workflows
+from wfm.cli import agents, deadletters, exits, keys, login, run_control, runs, schedules, webhooks, workflows
 from wfm.cli.command import RUNNING
 from wfm.cli.exits import CliError
 from wfm.cli.refusals import code_of, lines_of
@@ -21,8 +21,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 login.add_to(app)
-for part in (agents.app, workflows.app, runs.app, schedules.app, keys.app, keys.audit):
-    app.add_typer(part)
+run_control.add_to(runs.app)
+for part in (agents, workflows, runs, schedules, webhooks, deadletters, keys):
+    app.add_typer(part.app)
+app.add_typer(keys.audit)
 
 
 def _say(lines: Sequence[str]) -> None:

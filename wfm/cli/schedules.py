@@ -5,15 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from wfm.cli.command import All, Cli, File, Limit, Settings, Yes, command, confirm, group
-from wfm.cli.find import id_of, is_id
-from wfm.cli.workflows import workflow_id
+from wfm.cli.find import id_of
+from wfm.cli.workflows import OfWorkflow, of_workflow, workflow_id
 from wfm.models import Preview
 
 app = group("schedules", "Workflows executed by a cron expression.")
 
 Schedule = Annotated[str, typer.Argument(help="Name or id.", metavar="SCHEDULE")]
 Count = Annotated[int, typer.Option("--count", "-n", help="How many.", min=1, max=100)]
-OfWorkflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Name or id of the workflow.")]
 
 
 def _id(cli: Cli, schedule: str) -> str:
@@ -21,14 +20,7 @@ def _id(cli: Cli, schedule: str) -> str:
 
 
 def _body(cli: Cli, file: str | None, settings: list[str] | None, workflow: str | None) -> dict[str, Any]:
-    body = cli.body(file, settings or [])
-    named = workflow or body.get("workflow_id")
-    # A file says the workflow by its name as well: its id is another one on each server.
-    return (
-        body | {"workflow_id": workflow_id(cli, named)}
-        if isinstance(named, str) and not is_id(named)
-        else (body | ({"workflow_id": named} if named else {}))
-    )
+    return of_workflow(cli, cli.body(file, settings or []), workflow)
 
 
 def _times(cli: Cli, found: Preview) -> Any:

@@ -23,6 +23,11 @@ COLOURS = {
     "cancelled": "yellow",
     "running": "cyan",
     "queued": "blue",
+    "paused": "yellow",
+    "waiting": "yellow",
+    "pending": "blue",
+    "delivered": "green",
+    "dead": "red",
 }
 _WIDE = 240
 

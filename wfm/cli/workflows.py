@@ -8,10 +8,9 @@ from wfm.cli.apply import apply_all
 from wfm.cli.command import All, Cli, Limit, Settings, Yes, command, confirm, group
 from wfm.cli.documents import read
 from wfm.cli.exits import CliError
-from wfm.cli.find import id_of
-from wfm.cli.follow import follow, judge
+from wfm.cli.find import id_of, is_id
+from wfm.cli.follow import finish
 from wfm.cli.refusals import not_valid
-from wfm.cli.show import err
 
 app = group("workflows", "Workflows: defined, tried out, executed.")
 
@@ -28,9 +27,23 @@ Key = Annotated[
 ]
 
 
+OfWorkflow = Annotated[str | None, typer.Option("--workflow", "-w", help="Name or id of the workflow.")]
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Until it is finished; exit code 5 if it fails.")]
+WaitSeconds = Annotated[float, typer.Option(help="How long at most, with --wait.", min=0)]
+
+
 def workflow_id(cli: Cli, workflow: str) -> str:
     """The id of a workflow that is named."""
     return id_of(cli.client.workflows.all(), workflow, "workflow")
+
+
+def of_workflow(cli: Cli, body: dict[str, Any], workflow: str | None) -> dict[str, Any]:
+    """A body with the id of the workflow that an option or the body itself names."""
+    named = workflow or body.get("workflow_id")
+    # A file says the workflow by its name as well: its id is another one on each server.
+    if isinstance(named, str) and not is_id(named):
+        return body | {"workflow_id": workflow_id(cli, named)}
+    return body | ({"workflow_id": named} if named else {})
 
 
 @command(app, "list", columns=("name", "version", "id", "updated_at"), examples=["wfm workflows list --all"])
@@ -109,20 +122,14 @@ def execute(
     workflow: Workflow,
     run_input: Input = None,
     settings: InputSettings = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Until it is finished; exit code 5 if it fails.")] = False,
-    wait_seconds: Annotated[float, typer.Option(help="How long at most, with --wait.", min=0)] = 300.0,
+    wait: Wait = False,
+    wait_seconds: WaitSeconds = 300.0,
     key: Key = None,
 ) -> Any:
     """Execute a workflow."""
     body = cli.body(run_input, settings or [], below="input")
     accepted = cli.client.workflows.execute(workflow_id(cli, workflow), body, idempotency_key=key)
-    if not wait:
-        return accepted
-    err().print(f"run {accepted.run_id} is accepted", markup=False)
-    run = follow(cli.client, accepted.run_id, wait_seconds)
-    cli.show(run)
-    judge(run)
-    return None
+    return accepted if not wait else finish(cli, accepted.run_id, wait_seconds)
 
 
 @command(
