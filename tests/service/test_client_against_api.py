@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvicorn
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.app import create_app
@@ -221,6 +222,58 @@ async def test_the_command_defines_and_executes(working_api: Api) -> None:
     _, refused = await wfm("workflows", "execute", "hello", "-i", str(wrong), code=1)
     assert "input.yaml:1: input" in refused
     assert json.loads((await wfm("workflows", "plan", "hello", "--set", "name=Ada", "--json"))[0])["version"] == 2
+
+
+async def test_the_command_steers_and_watches(working_api: Api) -> None:
+    wfm = working_api.wfm
+    await wfm("agents", "create", "--set", "name=boss", "--set", "kind=approval", "--set", "settings.prompt=May it?")
+    await wfm("workflows", "create", "-f", "-", text='{"name": "w", "steps": [{"id": "ask", "agent": "boss"}]}')
+    run_id = json.loads((await wfm("workflows", "execute", "w", "--json"))[0])["run_id"]
+
+    async def waits() -> bool:
+        return bool(json.loads((await wfm("runs", "list", "--status", "waiting", "--json"))[0]))
+
+    await eventually(waits, "the run to wait", seconds=60)
+    assert "run" in (await wfm("runs", "watch", run_id, "--wait-seconds", "1", code=4))[0]
+    assert json.loads((await wfm("runs", "pause", run_id, "--json"))[0])["status"] == "paused"
+    assert json.loads((await wfm("runs", "resume", run_id, "--json"))[0])["status"] != "paused"
+    await wfm("runs", "signal", run_id, "ask", "reject", "--comment", "not today")
+    out, error = await wfm("runs", "watch", run_id, code=5)
+    assert "step ask is failed" in out
+    assert out.splitlines()[-1] == "end"
+    assert f"error: run {run_id} is failed: " in error
+    again = json.loads((await wfm("runs", "retry", run_id, "--json"))[0])
+    await eventually(waits, "the new run to wait", seconds=60)
+    await wfm("runs", "signal", again["run_id"], "ask", "approve", "--set", "amount=5")
+    told = [json.loads(line) for line in (await wfm("runs", "watch", again["run_id"], "--json"))[0].splitlines()]
+    assert (told[-1]["event"], told[-1]["data"]["status"]) == ("end", "completed")
+    replayed = json.loads((await wfm("runs", "replay", run_id, "--current", "--json"))[0])
+    assert replayed["origin_run_id"] == run_id
+    await wfm("runs", "cancel", replayed["run_id"])
+
+
+async def test_the_command_looks_after_webhooks(api_settings: Settings, tmp_path: Path) -> None:
+    settings = api_settings.model_copy(
+        update={"webhook_secret": SecretStr("k" * 32), "http_agent_allowed_hosts": ("pager.example",)}
+    )
+    async with _serving(settings, tmp_path) as api:
+        wfm = api.wfm
+        words = ["--set", "name=pager", "--set", "url=https://pager.example/in", "--event", "run.failed"]
+        made = json.loads((await wfm("webhooks", "create", *words, "--json"))[0])
+        assert made["secret"].startswith("whsec_")
+        assert made["secret"] not in (await wfm("webhooks", "get", "pager", "--json"))[0]
+        changed = json.loads((await wfm("webhooks", "update", "pager", "--event", "run.completed", "--json"))[0])
+        assert (changed["events"], changed["url"]) == (["run.completed"], made["url"])
+        file = tmp_path / "pager.secret"
+        await wfm("webhooks", "rotate-secret", "pager", "--to", str(file))
+        assert file.read_text().startswith("whsec_")
+        assert file.read_text().strip() != made["secret"]
+        assert json.loads((await wfm("webhooks", "disable", "pager", "--json"))[0])["disabled_at"]
+        assert json.loads((await wfm("webhooks", "enable", "pager", "--json"))[0])["disabled_at"] is None
+        assert json.loads((await wfm("webhooks", "deliveries", "pager", "--json"))[0]) == []
+        await wfm("webhooks", "delete", "pager", "--yes")
+        assert json.loads((await wfm("dead-letters", "list", "--state", "open", "--json"))[0]) == []
+        assert "approval" in (await wfm("agents", "kinds"))[0]
 
 
 async def test_the_command_ends_with_5_when_the_run_fails(working_api: Api) -> None:
