@@ -13,6 +13,7 @@ from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs.lists import Cursor
 from service.runs.routes import list_runs
 from service.runs.schemas import RunStatus, RunSummary
+from service.schedules.store import database_now
 from service.state import ServiceState
 from service.workflows import store
 
@@ -46,6 +47,8 @@ class RunList:
     newer: str | None = None
     total: int | None = None
     total_is_exact: bool | None = None
+    now: datetime | None = None
+    """The database's time, where a run is under way."""
 
     @property
     def is_live(self) -> bool:
@@ -76,6 +79,7 @@ async def read_list(asked: Asked, state: ServiceState, *, count: bool) -> RunLis
     has_older = found.next is not None or back
     async with autocommit(state.engine) as connection:
         names = await store.names(connection, {run.workflow_id for run in runs})
+        now = await database_now(connection) if any(run.started_at and not run.finished_at for run in runs) else None
     return RunList(
         runs,
         names,
@@ -83,6 +87,7 @@ async def read_list(asked: Asked, state: ServiceState, *, count: bool) -> RunLis
         newer=Cursor("created_at", runs[0].created_at, runs[0].id).write() if runs and has_newer else None,
         total=found.total,
         total_is_exact=found.total_is_exact,
+        now=now,
     )
 
 

@@ -365,6 +365,9 @@ _CONTRASTS = """() => {
   return found;
 }"""
 
+OPENED = {"live": "Cancel run…", "retry": "Retry…", "run": "Output"}
+"""What is pressed on a page before it is looked at."""
+
 LOOKS = [(1280, False), (1280, True), (390, False), (390, True)]
 
 
@@ -376,6 +379,7 @@ async def test_pages_can_be_read_wide_and_narrow_light_and_dark(
         page = visit.page
         await page.goto("/console/login")
         assert await _contrasts(page) == []
+        await _picture(page, "login", width, dark)
         await _log_in(page, "admin")
         for name, path in {
             "runs": "/runs",
@@ -396,13 +400,19 @@ async def test_pages_can_be_read_wide_and_narrow_light_and_dark(
             "webhook": f"/webhooks/{site.webhook}",
             "audit": "/audit",
             "wrong": "/runs?status=gone",
+            "missing": f"/runs/{site.workflow_id}",
+            "retry": f"/runs/{site.failed}",
         }.items():
             await page.goto(f"/console{path}")
-            if name == "live":
-                await page.get_by_text("Cancel run…").click()
+            if name in OPENED:
+                await page.get_by_text(OPENED[name]).first.click()
             assert await _contrasts(page) == [], path
             wider = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wider <= 0, f"{path} has to be scrolled sideways as a whole"
-            if PICTURES:
-                picture = Path(PICTURES) / f"{name}-{width}-{'dark' if dark else 'light'}.png"
-                await page.screenshot(path=picture, full_page=True)
+            await _picture(page, name, width, dark)
+
+
+async def _picture(page: Page, name: str, width: int, dark: bool) -> None:
+    if PICTURES:
+        picture = Path(PICTURES) / f"{name}-{width}-{'dark' if dark else 'light'}.png"
+        await page.screenshot(path=picture, full_page=True)
