@@ -17,6 +17,7 @@ from service.platform.tables import audit_log, dead_letters, outbox, run_steps, 
 from service.platform.tables import workflows as workflows_table
 from service.runs.idempotency import REPEATED
 from tests.service.console_support import (
+    BEGIN,
     SCHEMA,
     add_agent,
     add_dead_letter,
@@ -27,6 +28,7 @@ from tests.service.console_support import (
     add_workflow,
     visiting,
 )
+from tests.service.webhook_support import add_deliveries, add_webhook
 
 pytestmark = pytest.mark.ring("service")
 
@@ -108,7 +110,10 @@ CASES: list[tuple[Make, str, str, dict[str, str], dict[str, Any] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "kind", "action", "form", "body"), CASES, ids=lambda each: str(each)[:30])
+IDS = [f"{number}-{kind}-{action.rpartition('/')[2]}" for number, (_, kind, action, *_rest) in enumerate(CASES)]
+
+
+@pytest.mark.parametrize(("make", "kind", "action", "form", "body"), CASES, ids=IDS)
 async def test_a_button_does_and_audits_what_the_apis_route_does(
     make: Make,
     kind: str,
@@ -321,3 +326,27 @@ async def test_a_payload_is_shown_to_admins_also_where_it_is_no_text(
         assert "{&#34;run_id&#34;: &#34;r&#34;}" in await _page(client, f"/dead-letters/{text}/payload")
         found = await _page(client, f"/dead-letters/{other}/payload")
         assert ("as base64" in found, "/wA=" in found) == (True, True)
+
+
+async def test_a_webhook_shows_how_it_stands_and_its_deliveries_page_by_page(
+    app: FastAPI, engine: AsyncEngine, workflow: UUID
+) -> None:
+    hook = await add_webhook(engine, name="pager", workflow_id=workflow, failing_since=BEGIN)
+    await add_webhook(engine, name="old", disabled_at=BEGIN, disabled_reason="switched off by hand")
+    await add_deliveries(engine, hook, 26)
+    await add_deliveries(engine, hook, 1, status="dead", last_error="answered with 503")
+
+    def shown(text: str) -> int:
+        return len(re.findall(r"<tr>\s*<td>", text))
+
+    async with visiting(app, "operator") as client:
+        listed = await _page(client, "/webhooks")
+        assert all(word in listed for word in ("failing</span>", "disabled</span>", ">orders<", "run.completed"))
+        text = await _page(client, f"/webhooks/{hook}")
+        assert ("failing</span> since" in text, "answered with 503" in text, shown(text)) == (True, True, 25)
+        [older] = re.findall(r'rel="next" href="/console([^"]+)"', text)
+        following = await _page(client, older)
+        assert (shown(following), 'rel="first"' in following) == (2, True)
+        assert shown(await _page(client, f"/webhooks/{hook}?status=dead")) == 1
+        wrong = await client.get(f"/console/webhooks/{hook}?status=gone")
+        assert (wrong.status_code, "must be one of pending" in wrong.text) == (422, True)
