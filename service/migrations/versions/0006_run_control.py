@@ -15,8 +15,6 @@ BEFORE = "status IN ('queued', 'running', 'completed', 'failed', 'cancelled')"
 RUN_STATUS = "status IN ('queued', 'running', 'paused', 'waiting', 'completed', 'failed', 'cancelled')"
 STEP_BEFORE = "status IN ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')"
 STEP_STATUS = "status IN ('pending', 'running', 'waiting', 'completed', 'failed', 'skipped', 'cancelled')"
-KIND = "kind IN ('http', 'transform', 'delay', 'noop', 'approval')"
-KIND_BEFORE = "kind IN ('http', 'transform', 'delay', 'noop')"
 OF_SCHEDULES = "AND requested_by LIKE 'schedule:%'"
 
 
@@ -36,11 +34,6 @@ def upgrade() -> None:
         op.execute("ALTER TABLE run_steps VALIDATE CONSTRAINT ck_run_steps_status_wider")
         op.execute("ALTER TABLE run_steps DROP CONSTRAINT IF EXISTS ck_run_steps_status")
         op.execute("ALTER TABLE run_steps RENAME CONSTRAINT ck_run_steps_status_wider TO ck_run_steps_status")
-        op.execute("ALTER TABLE agents DROP CONSTRAINT IF EXISTS ck_agents_kind_wider")
-        op.create_check_constraint(op.f("ck_agents_kind_wider"), "agents", KIND, postgresql_not_valid=True)
-        op.execute("ALTER TABLE agents VALIDATE CONSTRAINT ck_agents_kind_wider")
-        op.execute("ALTER TABLE agents DROP CONSTRAINT IF EXISTS ck_agents_kind")
-        op.execute("ALTER TABLE agents RENAME CONSTRAINT ck_agents_kind_wider TO ck_agents_kind")
         # The new statuses are in the index that schedules ask for their unfinished runs.
         op.drop_index("ix_runs_open_of_schedules", "runs", if_exists=True, postgresql_concurrently=True)
         op.create_index(
@@ -101,9 +94,6 @@ def downgrade() -> None:
     op.execute("UPDATE run_steps SET status = 'running' WHERE status = 'waiting'")
     op.drop_constraint(op.f("ck_run_steps_status"), "run_steps", type_="check")
     op.create_check_constraint(op.f("ck_run_steps_status"), "run_steps", STEP_BEFORE)
-    # Agents of the new kind stay: the version before tells of each that it does not know it.
-    op.drop_constraint(op.f("ck_agents_kind"), "agents", type_="check")
-    op.create_check_constraint(op.f("ck_agents_kind"), "agents", KIND_BEFORE, postgresql_not_valid=True)
     op.drop_table("signals")
     op.drop_column("run_steps", "waits")
     for column in (

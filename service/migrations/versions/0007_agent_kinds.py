@@ -19,5 +19,5 @@ def downgrade() -> None:
     # NOT VALID: agents of other kinds stay, and can be changed to one of these or deleted.
     op.execute(
         "ALTER TABLE agents ADD CONSTRAINT ck_agents_kind"
-        " CHECK (kind IN ('http', 'transform', 'delay', 'noop', 'approval')) NOT VALID"
+        " CHECK (kind IN ('http', 'transform', 'delay', 'noop')) NOT VALID"
     )
