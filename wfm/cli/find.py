@@ -23,11 +23,6 @@ def is_id(text: str) -> bool:
         return False
 
 
-def by_name(items: Iterable[Any], name: str) -> Any | None:
-    """The one of that name, or None."""
-    return next((each for each in items if each.name == name), None)
-
-
 def id_of(items: Iterable[Any], wanted: str, what: str) -> str:
     """The id of what is called so; an id is taken as it is. Raises CliError that names what is called alike."""
     if is_id(wanted):
