@@ -23,8 +23,8 @@ from service.platform.tables import SCHEDULE_ACTOR, runs, schedules
 from service.runs.insert import Accepted, NewRun, RunRequest, insert_runs
 from service.schedules import metrics
 from service.schedules.due import Decision, decide
-from service.schedules.schemas import RESERVED
 from service.schedules.timetable import Timetable
+from service.schedules.told import input_of
 
 BATCH_SCHEDULES = 20
 ASIDE_SECONDS = 60.0
@@ -162,15 +162,10 @@ def _plan(work: _Work, row: AnyRow, *, is_blocked: bool) -> None:
 
 def _run(row: AnyRow, planned: datetime, timetable: Timetable) -> RunRequest:
     mark = planned.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    told = {
-        "id": str(row.id),
-        "name": row.name,
-        "planned_at": planned.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "planned_local": timetable.local(planned).isoformat(),
-    }
+    told = input_of(row.input, schedule_id=row.id, name=row.name, planned=planned, timetable=timetable)
     return RunRequest(
         workflow_id=row.workflow_id,
-        runs=(NewRun(json.dumps({**row.input, RESERVED: told}), uuid5(_RUNS, f"{row.id}/{mark}")),),
+        runs=(NewRun(json.dumps(told), uuid5(_RUNS, f"{row.id}/{mark}")),),
         actor=f"{SCHEDULE_ACTOR}{row.id}",
         address=None,
         correlation_id=f"schedule-{row.id}-{mark}",

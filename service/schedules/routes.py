@@ -16,6 +16,7 @@ from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.auth.scopes import Scope
 from service.platform.database import AnyRow, autocommit, transaction
+from service.platform.ids import new_id
 from service.platform.paging import Page, Paging
 from service.platform.problems import FieldProblem, documented, invalid, not_found
 from service.schedules import store
@@ -29,7 +30,9 @@ from service.schedules.schemas import (
     ScheduleRequest,
 )
 from service.schedules.timetable import InvalidTimetableError, Timetable
+from service.schedules.told import input_of
 from service.state import State
+from service.workflows.inputs import schema_problems
 
 router = GuardedRouter(prefix="/schedules", tags=["schedules"])
 
@@ -53,9 +56,18 @@ async def _first_time(connection: AsyncConnection, timetable: Timetable) -> date
     return found
 
 
-async def _require_workflow(connection: AsyncConnection, workflow_id: UUID) -> None:
-    if not await store.workflow_exists(connection, workflow_id):
+async def _require_workflow_for(connection: AsyncConnection, body: ScheduleRequest, timetable: Timetable) -> None:
+    """Refuse what no run of the workflow's current version could begin with; a later version may ask for more."""
+    found = await store.input_schema_of(connection, body.workflow_id)
+    if found is None:
         raise invalid([FieldProblem(field="workflow_id", message="there is no workflow with this id")])
+    # A schema may ask for what a run is told of its schedule, or not know of schedules at all.
+    if schema_problems(found.schema, body.input):
+        planned = await store.database_now(connection)
+        told = input_of(body.input, schedule_id=new_id(), name=body.name, planned=planned, timetable=timetable)
+        problems = schema_problems(found.schema, told)
+        if problems:
+            raise invalid(problems)
 
 
 async def _locked(connection: AsyncConnection, schedule_id: UUID) -> AnyRow:
@@ -77,7 +89,7 @@ async def create_schedule(
     """Create a schedule. It fires from now on; a planned time begins one run, also with several relays."""
     timetable = _timetable(body.expression, body.time_zone)
     async with transaction(state.engine) as connection:
-        await _require_workflow(connection, body.workflow_id)
+        await _require_workflow_for(connection, body, timetable)
         next_fire_at = await _first_time(connection, timetable)
         row = await store.create(connection, body.model_dump(), next_fire_at=next_fire_at, author=caller.subject)
         await record(
@@ -155,7 +167,7 @@ async def replace_schedule(
     timetable = _timetable(body.expression, body.time_zone)
     async with transaction(state.engine) as connection:
         before = row = await _locked(connection, schedule_id)
-        await _require_workflow(connection, body.workflow_id)
+        await _require_workflow_for(connection, body, timetable)
         next_fire_at = row.next_fire_at
         # A time that is due is not lost by another name or input, only by another expression.
         if (row.expression, row.time_zone) != (body.expression, body.time_zone) and row.paused_at is None:

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.platform.database import AnyRow
 from service.platform.ids import new_id
-from service.platform.tables import schedules, workflows
+from service.platform.tables import schedules, workflow_versions, workflows
 
 
 async def database_now(connection: AsyncConnection) -> datetime:
@@ -23,6 +23,19 @@ async def workflow_exists(connection: AsyncConnection, workflow_id: UUID) -> boo
     """Whether there is the workflow; it cannot be deleted before the transaction ends."""
     query = select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update(read=True, key_share=True)
     return (await connection.execute(query)).one_or_none() is not None
+
+
+async def input_schema_of(connection: AsyncConnection, workflow_id: UUID) -> AnyRow | None:
+    """What a run's input has to fit today, as ``schema``; None where there is no such workflow.
+
+    The workflow cannot be deleted before the transaction ends.
+    """
+    version = and_(
+        workflow_versions.c.workflow_id == workflows.c.id, workflow_versions.c.version == workflows.c.current_version
+    )
+    query = select(workflow_versions.c.definition["input_schema"].label("schema"))
+    query = query.select_from(workflows.join(workflow_versions, version)).where(workflows.c.id == workflow_id)
+    return (await connection.execute(query.with_for_update(read=True, key_share=True, of=workflows))).one_or_none()
 
 
 async def create(

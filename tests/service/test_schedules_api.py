@@ -37,6 +37,22 @@ async def made(client: httpx.AsyncClient, workflow_id: str, **changes: Any) -> d
     return found
 
 
+async def workflow_with(client: httpx.AsyncClient, input_schema: dict[str, Any]) -> str:
+    """A stored workflow that wants such an input."""
+    await client.post("/api/v1/agents", json={"name": "nothing", "kind": "noop"})
+    steps = [{"id": "only", "agent": "nothing"}]
+    workflow = {"name": "particular", "steps": steps, "input_schema": input_schema}
+    answer = await client.post("/api/v1/workflows", json=workflow)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+async def greeting_for(client: httpx.AsyncClient) -> str:
+    """A workflow that cannot begin without a name."""
+    return await workflow_with(client, {"required": ["name"], "properties": {"name": {"type": "string"}}})
+
+
 async def actions(engine: AsyncEngine) -> list[str]:
     query = select(audit_log.c.action).where(audit_log.c.subject_type == "schedule").order_by(audit_log.c.id)
     async with transaction(engine) as connection:
@@ -223,3 +239,33 @@ async def test_viewers_read_schedules_and_operators_change_them(
     operator = await bearer(Role.OPERATOR)
     assert (await client.post(PLACE, json=body, headers=operator)).status_code == 201
     assert (await client.delete(place, headers=operator)).status_code == 204
+
+
+@pytest.mark.parametrize("given", [{}, {"name": 7}], ids=["a field is missing", "a field has another type"])
+async def test_an_input_that_no_run_could_begin_with_is_refused_with_its_field_when_the_schedule_is_saved(
+    client: httpx.AsyncClient, engine: AsyncEngine, greeting_for: str, given: dict[str, Any]
+) -> None:
+    answer = await client.post(PLACE, json=wanted(greeting_for, input=given))
+    assert answer.status_code == 422, answer.text
+    assert [each["field"].split(".")[0] for each in answer.json()["errors"]] == ["input"]
+    assert await actions(engine) == []
+
+
+async def test_a_schedule_is_not_changed_to_an_input_that_no_run_could_begin_with(
+    client: httpx.AsyncClient, greeting_for: str
+) -> None:
+    before = await made(client, greeting_for)
+    answer = await client.put(f"{PLACE}/{before['id']}", json=wanted(greeting_for, input={"name": 7}))
+    assert answer.status_code == 422, answer.text
+    assert (await client.get(f"{PLACE}/{before['id']}")).json() == before
+
+
+async def test_a_schema_may_ask_for_what_a_run_is_told_of_its_schedule(client: httpx.AsyncClient) -> None:
+    moment = {"type": "object", "required": ["planned_at"]}
+    workflow = await workflow_with(client, {"required": ["schedule"], "properties": {"schedule": moment}})
+    await made(client, workflow)
+
+
+async def test_a_schema_that_knows_of_no_schedule_takes_a_schedules_own_input(client: httpx.AsyncClient) -> None:
+    workflow = await workflow_with(client, {"properties": {"name": {}}, "additionalProperties": False})
+    await made(client, workflow)
