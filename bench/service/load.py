@@ -38,6 +38,10 @@ class Spread:
 
         return cls(at(0.5), at(0.95), at(0.99))
 
+    def shown(self) -> str:
+        """As a cell of the table."""
+        return f"{self.p50:g} / {self.p95:g} / {self.p99:g} ms"
+
 
 class Callers:
     """Callers that share one pool of connections to the API."""
