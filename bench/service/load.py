@@ -114,6 +114,10 @@ class Callers:
         """One statement in the database."""
         await self._database.execute(statement, *arguments, timeout=600)
 
+    async def fetch_value(self, statement: str, *arguments: object) -> Any:
+        """The first value that a statement gives."""
+        return await self._database.fetchval(statement, *arguments, timeout=60)
+
 
 @asynccontextmanager
 async def callers(system: System, connections: int = 64) -> AsyncIterator[Callers]:
