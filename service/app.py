@@ -11,6 +11,7 @@ from service import docs, openapi
 from service.agents import routes as agents
 from service.audit import routes as audit
 from service.auth import routes as auth
+from service.auth.known_keys import KnownKeys
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
@@ -67,6 +68,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         patience,
         LoginThrottle(),
         KnownTokens(settings),
+        KnownKeys(),
         callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
         acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
         backlog=Backlog(engine, settings.run_backlog_limit),
