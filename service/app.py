@@ -33,6 +33,7 @@ from service.platform.middleware.security_headers import SecurityHeadersMiddlewa
 from service.platform.middleware.trusted_hosts import TrustedHostsMiddleware
 from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
+from service.platform.short_way import ShortWay
 from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs import again_routes as again
@@ -149,6 +150,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.router.middleware_stack = ShortWay(app, settings.api_prefix)
     described: dict[str, Any] = {}
 
     def describe_once() -> dict[str, Any]:
