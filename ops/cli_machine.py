@@ -68,6 +68,9 @@ def run_tests(
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the load: it works, but measures little.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Measure only this part (may be repeated).")] = None,
+    executors: Annotated[int, typer.Option(help="Replicas of the executor.", min=1, max=8)] = 1,
+    peers: Annotated[bool, typer.Option("--peers", help="Beside DBOS and Temporal, with ratios, instead.")] = False,
+    without: Annotated[list[str] | None, typer.Option(help="With --peers: leave this one out.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the service on this machine: its programs, a real Postgres and a real Kafka, all started for it."""
@@ -76,8 +79,13 @@ def bench(
 
     context = context_of("bench")
     set_up(context.home, context.progress)
-    chosen = [*(["--quick"] if quick else []), *(word for part in only or [] for word in ("--only", part))]
-    words = [sys.executable, "-m", "bench.service", *chosen, *(["--json"] if as_json else [])]
+    usual = [*(["--quick"] if quick else []), *(["--json"] if as_json else [])]
+    if peers:
+        chosen = ["bench.peers", *(word for peer in without or [] for word in ("--without", peer))]
+    else:
+        chosen = ["bench.service", *(word for part in only or [] for word in ("--only", part))]
+        chosen += ["--executors", str(executors)]
+    words = [sys.executable, "-m", *chosen, *usual]
     variables = {**os.environ, **pulumi_environment(context.home)}
     exit_with(subprocess.run(words, cwd=PROJECT_DIR, env=variables, check=False).returncode)
 

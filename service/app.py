@@ -11,6 +11,7 @@ from service import docs, openapi
 from service.agents import routes as agents
 from service.audit import routes as audit
 from service.auth import routes as auth
+from service.auth.known_keys import KnownKeys
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
@@ -32,6 +33,7 @@ from service.platform.middleware.security_headers import SecurityHeadersMiddlewa
 from service.platform.middleware.trusted_hosts import TrustedHostsMiddleware
 from service.platform.middleware.unhandled import UnhandledErrorMiddleware
 from service.platform.settings import Settings, load_settings
+from service.platform.short_way import ShortWay
 from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs import again_routes as again
@@ -67,6 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         patience,
         LoginThrottle(),
         KnownTokens(settings),
+        KnownKeys(),
         callers=SlidingWindow("caller", limit, window) if limit > 0 else None,
         acceptor=Acceptor(engine, patience, topic=settings.kafka_execution_topic, audit=settings.enable_audit_logging),
         backlog=Backlog(engine, settings.run_backlog_limit),
@@ -147,6 +150,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.router.middleware_stack = ShortWay(app, settings.api_prefix)
     described: dict[str, Any] = {}
 
     def describe_once() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from service.auth.known_keys import KnownKeys
 from service.auth.known_tokens import KnownTokens
 from service.auth.login_throttle import LoginThrottle
 from service.auth.passwords import Passwords
@@ -31,6 +32,7 @@ class ServiceState:
     patience: Patience
     logins: LoginThrottle
     tokens: KnownTokens
+    keys: KnownKeys
     callers: SlidingWindow | None
     """How many requests each caller sent lately; None where there is no limit."""
     acceptor: Acceptor

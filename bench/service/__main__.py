@@ -1,6 +1,6 @@
 """`./deploy-api.sh bench`: how fast the service is on this machine, all its parts and their callers together on it.
 
-    python -m bench.service [--quick] [--only NAME ...] [--json]
+    python -m bench.service [--quick] [--only NAME ...] [--executors N] [--json]
 
 Every run has three steps that do nothing, one after the other; Postgres writes to the disk and waits for it. The
 figures are of one machine at one time: compare only what was measured in one session.
@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from bench.service.growth import by_steps, by_stored_runs
 from bench.service.hello import hello_world
 from bench.service.load import Callers, Spread, callers, closed_loop, median, open_loop
 from bench.service.system import System, system
@@ -58,7 +59,7 @@ class Bench:
         completed, accepted, spread = await self.completed("single", count, 32)
         return [
             Figure(f"runs completed a second, {count} single requests, 32 callers", f"{completed:.0f}"),
-            Figure("  of which accepted a second; latency p50 / p95 / p99", f"{accepted:.0f}; {_shown(spread)}"),
+            Figure("  of which accepted a second; latency p50 / p95 / p99", f"{accepted:.0f}; {spread.shown()}"),
         ]
 
     async def bulk(self) -> list[Figure]:
@@ -84,14 +85,14 @@ class Bench:
             count = await open_loop(rate, seconds, self.callers.posting(path, {}))
             await self.callers.completed(workflow, count)
             claimed, done = await self.callers.stages(workflow)
-            found.append(Figure(f"accepted to claimed at {rate}/s, p50 / p95 / p99", _shown(claimed)))
-            found.append(Figure(f"accepted to completed at {rate}/s, p50 / p95 / p99", _shown(done)))
+            found.append(Figure(f"accepted to claimed at {rate}/s, p50 / p95 / p99", claimed.shown()))
+            found.append(Figure(f"accepted to completed at {rate}/s, p50 / p95 / p99", done.shown()))
         return found
 
     async def execute_alone(self) -> list[Figure]:
         """How long one caller waits for the acceptance of a run, when nothing else is asked for."""
         _, _, spread = await self.completed("alone", 50 if self.quick else 300, 1)
-        return [Figure("execute, one caller, p50 / p95 / p99", _shown(spread))]
+        return [Figure("execute, one caller, p50 / p95 / p99", spread.shown())]
 
     async def read(self) -> list[Figure]:
         """Reading one finished run, beside the least that FastAPI can do."""
@@ -133,8 +134,14 @@ class Bench:
                 pages = f"{path}&cursor={first['next']}"
                 first = json.loads(await self.callers.get(pages))
             _, spread = await closed_loop(100, 1, self.callers.getting(pages))
-            found.append(Figure(f"a page of 100 of {count} runs, {name}, p50 / p95 / p99", _shown(spread)))
+            found.append(Figure(f"a page of 100 of {count} runs, {name}, p50 / p95 / p99", spread.shown()))
         return found
+
+    async def growth(self) -> list[Figure]:
+        """How costs grow with the runs that are stored and with the steps of a workflow; some minutes."""
+        rows = await by_steps(self.system, self.callers, self.quick)
+        rows += await by_stored_runs(self.system, self.callers, self.quick)
+        return [Figure(what, value) for what, value in rows]
 
     async def memory(self) -> list[Figure]:
         """What the processes have in memory at the end."""
@@ -142,11 +149,8 @@ class Bench:
         return [Figure(f"memory of {name}", f"{size / 1024 / 1024:.0f} MB") for name, size in used.items()]
 
 
-def _shown(spread: Spread) -> str:
-    return f"{spread.p50:g} / {spread.p95:g} / {spread.p99:g} ms"
-
-
-NAMES = ("execute_alone", "latency", "single", "bulk", "read", "lists", "memory")
+USUAL = ("execute_alone", "latency", "single", "bulk", "read", "lists", "memory")
+NAMES = (*USUAL, "growth")
 
 
 async def measure(running: System, quick: bool, only: Sequence[str]) -> list[Figure]:
@@ -155,7 +159,7 @@ async def measure(running: System, quick: bool, only: Sequence[str]) -> list[Fig
     async with callers(running) as calling:
         bench = Bench(running, calling, quick)
         await bench.completed("warm", 50, 4)
-        for name in only or NAMES:
+        for name in only or USUAL:
             began, used = time.monotonic(), running.cpu()
             part: Callable[[], Awaitable[list[Figure]]] = getattr(bench, name)
             found += await part()
@@ -169,9 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the load: it works, but measures little")
     parser.add_argument("--only", action="append", choices=NAMES, default=[], help="one part; may be repeated")
+    parser.add_argument("--executors", type=int, choices=range(1, 9), default=1, metavar="N", help="replicas, 1 to 8")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args(arguments)
-    with system() as running:
+    with system(given.executors) as running:
         figures = asyncio.run(measure(running, given.quick, given.only))
     if given.json:
         sys.stdout.write(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")

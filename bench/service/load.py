@@ -38,6 +38,10 @@ class Spread:
 
         return cls(at(0.5), at(0.95), at(0.99))
 
+    def shown(self) -> str:
+        """As a cell of the table."""
+        return f"{self.p50:g} / {self.p95:g} / {self.p99:g} ms"
+
 
 class Callers:
     """Callers that share one pool of connections to the API."""
@@ -109,6 +113,10 @@ class Callers:
     async def execute_sql(self, statement: str, *arguments: object) -> None:
         """One statement in the database."""
         await self._database.execute(statement, *arguments, timeout=600)
+
+    async def fetch_value(self, statement: str, *arguments: object) -> Any:
+        """The first value that a statement gives."""
+        return await self._database.fetchval(statement, *arguments, timeout=60)
 
 
 @asynccontextmanager

@@ -10,11 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from docker.models.containers import Container
 
 from tests.service import servers  # type: ignore[import-untyped]  # not type-checked
 
@@ -32,6 +33,7 @@ class System:
     token: str
     database_url: str
     processes: Mapping[str, subprocess.Popen[bytes]]
+    database_pid: int
 
     def client(self) -> httpx.Client:
         """A caller that may do everything."""
@@ -43,8 +45,9 @@ class System:
         return {name: _resident(process.pid) for name, process in self.processes.items()}
 
     def cpu(self) -> dict[str, float]:
-        """How many seconds of a processor each process has used so far."""
-        return {name: _used(process.pid) for name, process in self.processes.items()}
+        """How many seconds of a processor each process has used so far, and all processes of Postgres together."""
+        found = {name: _used(process.pid) for name, process in self.processes.items()}
+        return found | {"postgres": _used_by_all(self.database_pid)}
 
 
 @contextmanager
@@ -82,7 +85,9 @@ def system(executors: int = 1) -> Iterator[System]:
         answer = httpx.post(
             f"{url}/api/v1/auth/login", json={"username": ADMIN, "password": password}, timeout=30, trust_env=False
         )
-        yield System(url, answer.raise_for_status().json()["access_token"], database_url, processes)
+        yield System(
+            url, answer.raise_for_status().json()["access_token"], database_url, processes, _pid(database.container)
+        )
 
 
 def _file(path: Path, content: str) -> str:
@@ -134,5 +139,32 @@ def _resident(pid: int) -> int:
 
 
 def _used(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, _fields(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _pid(container: Container) -> int:
+    container.reload()
+    return int(container.attrs["State"]["Pid"])
+
+
+def _used_by_all(pid: int) -> float:
+    """Of a process, of what it has started, and of what of that has ended since."""
+    ticks = 0
+    children: dict[int, list[int]] = {}
+    used: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Some end while they are looked at.
+        with suppress(OSError):
+            fields = _fields(int(folder.name))
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
+            used[int(folder.name)] = sum(map(int, fields[11:15]))
+    waiting = [pid]
+    while waiting:
+        each = waiting.pop()
+        ticks += used.get(each, 0)
+        waiting += children.get(each, [])
+    return ticks / os.sysconf("SC_CLK_TCK")

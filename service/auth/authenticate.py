@@ -39,10 +39,17 @@ async def authenticate(request: Request) -> Principal:
     key = request.headers.get(state.settings.api_key_header)
     if not key:
         raise _refused("no_credentials", f"Send a bearer token, or a key in {state.settings.api_key_header}.")
+    found = await state.keys.find(key, lambda: _look_up(state, key))
+    if found is None:
+        raise _refused("bad_key", "The API key is not valid.")
+    return found
+
+
+async def _look_up(state: ServiceState, key: str) -> Principal | None:
     async with autocommit(state.engine) as connection:
         row = await find_key(connection, key)
     if row is None:
-        raise _refused("bad_key", "The API key is not valid.")
+        return None
     # A key can never do more than the one who made it, also when that one's role was taken down since.
     role = Role(row.role).at_most(Role(row.owner_role)) if row.owner_role else Role(row.role)
     scopes = None if row.scopes is None else frozenset(row.scopes) | ALWAYS

@@ -12,9 +12,11 @@ class Role(StrEnum):
 
     def includes(self, needed: "Role") -> bool:
         """Whether this role may do what the other one may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+        return _RANKS[self] >= _RANKS[needed]
 
     def at_most(self, other: "Role") -> "Role":
         """The lesser one of both."""
         return other if self.includes(other) else self
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}

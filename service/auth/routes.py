@@ -101,7 +101,7 @@ async def list_keys(paging: Paging, state: State) -> Page[KeyAnswer]:
     responses=documented(404),
 )
 async def revoke_key(key_id: UUID, request: Request, caller: Caller, state: State) -> Response:
-    """Revoke an API key; it is refused from now on. Revoking it again changes nothing."""
+    """Revoke an API key; within seconds it is refused everywhere. Revoking it again changes nothing."""
     async with transaction(state.engine) as connection:
         before = await locked(connection, api_keys, key_id)
         after = await keys.revoke_key(connection, key_id)
@@ -110,4 +110,5 @@ async def revoke_key(key_id: UUID, request: Request, caller: Caller, state: Stat
         if before.revoked_at is None:
             detail = change(API_KEY, before, after)
             await record(connection, Actor.of(request, caller), "api_key.revoke", "api_key", key_id, detail)
+    state.keys.forget()
     return Response(status_code=204)
