@@ -1,5 +1,6 @@
 """Which tests run: `--ring NAME` chooses, and a test that names no ring is refused instead of being forgotten."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ if str(ROOT) not in sys.path:
 
 from ops.rings import TEST_RINGS  # noqa: E402
 
+MARK = "mark.ring("
+MARKED = re.compile(r"""mark\.ring\(["'](\w+)["']\)""")
 ALL = "all"
 DEFAULT = "unit"
 
@@ -36,6 +39,19 @@ def _chosen(config: pytest.Config) -> set[str]:
 def pytest_report_header(config: pytest.Config) -> str:
     """Says what is left out."""
     return f"rings: {', '.join(sorted(_chosen(config)))}"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves files alone whose tests are all of other rings: to read them takes longer than to run a small ring.
+
+    A file that does not say so in plain words is read, and its tests are asked.
+    """
+    if not (collection_path.name.startswith("test_") and collection_path.suffix == ".py"):
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    named = set(MARKED.findall(text))
+    in_plain_words = named and named <= TEST_RINGS and len(MARKED.findall(text)) == text.count(MARK)
+    return True if in_plain_words and not named & _chosen(config) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

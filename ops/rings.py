@@ -15,16 +15,28 @@ class Ring:
     browser: bool = False
     minutes: float = 40.0
     """After which it is ended and counts as failed: about twice what it takes on two processors."""
+    processes: int = 1
+    """In which its files are shared out. Each has servers of its own, so this is for rings whose tests take them from
+    fixtures; more than there are processors where tests wait more than they compute."""
 
 
 LINT = Ring("lint", "style, formatting and types of our own packages")
 
 RINGS = (
     LINT,
-    Ring("unit", "models, arithmetic, rules, commands and the program under a mock engine; no machine needed"),
+    Ring(
+        "unit",
+        "models, arithmetic, rules, commands and the program under a mock engine; no machine needed",
+        processes=2,
+    ),
     Ring("airgap", "language host and provider plugin, spoken to in their protocols", setup=True),
     Ring("images", "each image starts, is healthy, runs as its user, stays small", setup=True),
-    Ring("service", "the service against a real Postgres, a real Kafka and a real browser", setup=True, browser=True),
+    Ring(
+        "service",
+        "the service against a real Postgres, a real Kafka and a real browser",
+        setup=True,
+        browser=True,
+    ),
     Ring("stack", "a whole stack: up, verified, unchanged by a second up, drift mended, destroyed", setup=True),
     Ring("cluster", "the one-node Kubernetes, and what is deployed to it, alive", setup=True),
     Ring(

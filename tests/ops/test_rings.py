@@ -1,5 +1,6 @@
 """Which tests `--ring` chooses, tried on a small tree of its own."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,9 @@ def tree(tmp_path: Path) -> Path:
 
 def _pytest(tree: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--color=no", *arguments]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+    # The project's plugins would be most of the time.
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, cwd=tree, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_ring_chooses_its_tests_only(tree: Path) -> None:
@@ -58,3 +61,16 @@ def test_a_test_outside_the_rings_is_refused(tree: Path, mark: str) -> None:
     done = _pytest(tree, "--ring", "unit")
     assert done.returncode == 4
     assert "test_lost.py::test_lost is in" in done.stdout + done.stderr
+
+
+def test_a_file_of_another_ring_is_not_even_read(tree: Path) -> None:
+    with (tree / "tests" / "test_service.py").open("a") as file:
+        file.write("raise RuntimeError('read')\n")
+    assert _pytest(tree, "--ring", "unit").returncode == 0
+    assert _pytest(tree, "--ring", "all").returncode == 2
+
+
+def test_a_file_that_names_its_ring_in_a_roundabout_way_is_read(tree: Path) -> None:
+    text = "import pytest\nOTHER = pytest.mark.ring('service')\npytestmark = pytest.mark.ring('un' + 'it')\n"
+    (tree / "tests" / "test_roundabout.py").write_text(f"{text}def test_roundabout(): pass\n")
+    assert "test_roundabout PASSED" in _pytest(tree, "--ring", "unit").stdout

@@ -8,9 +8,12 @@ import pytest
 import pytest_asyncio
 import structlog
 from fastapi import FastAPI
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.app import create_app
+from service.auth import passwords
 from service.auth.roles import Role
 from service.auth.tokens import issue_token
 from service.migrations.migrate import upgrade_schema
@@ -29,6 +32,10 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     wrapper_class=structlog.stdlib.BoundLogger,
 )
+
+# One of the strength that people's passwords need takes a third of a second of a processor, and each log-in of a test
+# makes three; test_passwords.py sees to the strength.
+passwords._HASHER = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 
 
 @pytest.fixture(scope="session")

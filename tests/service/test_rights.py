@@ -62,9 +62,8 @@ async def logins(
         assert code == 0, said
 
     names = [name for role in RIGHTS for name in (role, f"{role}_1")]
-    for role in RIGHTS:
-        as_superuser(f"CREATE ROLE {role} NOLOGIN")
-        as_superuser(f"CREATE ROLE {role}_1 LOGIN PASSWORD '{PASSWORD}' IN ROLE {role}")
+    made = "CREATE ROLE {0} NOLOGIN; CREATE ROLE {0}_1 LOGIN PASSWORD '{1}' IN ROLE {0}"
+    as_superuser("; ".join(made.format(role, PASSWORD) for role in RIGHTS))
     try:
         await give_rights(engine)
         place = database.partition("@")[2]
