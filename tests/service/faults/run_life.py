@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from service.executor.claims import ClaimedRun, LeaseLostError
 from service.executor.progress import StepState
@@ -59,6 +59,14 @@ class RunLife(RuleBasedStateMachine):
         self.known: dict[UUID, RunRow] = {}
         self.known_steps: dict[tuple[UUID, str], StepRow] = {}
         self.outputs = 0
+
+    @initialize(executed=st.integers(0, 2), claimed=st.integers(0, 2))
+    def begin(self, executed: int, claimed: int) -> None:
+        """Some runs are under way: what may happen to those is the most."""
+        for _ in range(executed + claimed):
+            self.execute()
+        if claimed:
+            self.deliver(0, list(range(claimed)), dies=False)
 
     # Callers.
 
