@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from service.auth.roles import Role
 from service.auth.scopes import Scope
+from service.platform.moments import WrittenMoment
 
 
 class LoginRequest(BaseModel):
@@ -50,7 +51,7 @@ class KeyRequest(BaseModel):
         max_length=len(Scope),
         description="What it is narrowed to; all that its role may, if left out",
     )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends, with a time zone; never, if left out")
+    expires_at: WrittenMoment | None = Field(None, description="When it ends, with a time zone; never, if left out")
 
 
 class KeyAnswer(BaseModel):

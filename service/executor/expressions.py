@@ -38,6 +38,9 @@ def compile_expression(expression: str) -> ParsedResult:
         raise InvalidExpressionError(f"{expression!r} is not a JMESPath expression: {reason}") from None
     except RecursionError:
         raise _too_deep(expression) from None
+    except ValueError:
+        # Python turns no text of more than 4,300 digits into a number.
+        raise InvalidExpressionError(f"{expression[:50]!r}... holds a number of too many digits") from None
     if _depth(compiled.parsed) > MAX_DEPTH:
         raise _too_deep(expression)
     return compiled

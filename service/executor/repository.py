@@ -223,7 +223,7 @@ class RunRepository:
 
     async def release(self, run: ClaimedRun) -> None:
         """Give the run back unfinished, for any executor to go on with at once; not counted as an attempt."""
-        await self._execute(statements.RELEASE, run_id=run.id, token=run.token)
+        await self._execute(statements.RELEASE, run_id=run.id, token=run.token, owner=self._owner)
 
     async def renew(self, runs: Iterable[ClaimedRun]) -> dict[UUID, Marks]:
         """Extend the leases; maps each run that is still ours to what somebody asks of it."""
@@ -232,7 +232,7 @@ class RunRepository:
             statements.RENEW,
             run_ids=[run.id for run in held],
             tokens=[run.token for run in held],
-            lease=self._lease_seconds,
+            **self._lease(),
         )
         return {row.id: marks_of(row) for row in rows}
 

@@ -242,10 +242,12 @@ SELECT runs.id FROM runs JOIN given USING (id) WHERE runs.lease_token = given.to
 
 READ_SIGNALS = text("SELECT step_id, output, error FROM signals WHERE run_id = CAST(:run_id AS uuid)")
 
+# A released run keeps its token: the owner tells that it was released, to a repetition and to a heartbeat on its way.
 RELEASE = text(
     """
 UPDATE runs SET lease_owner = NULL, lease_expires_at = now(), attempt = GREATEST(attempt - 1, 0)
 WHERE id = CAST(:run_id AS uuid) AND lease_token = CAST(:token AS bigint) AND status = 'running'
+  AND lease_owner = :owner
 """
 )
 
@@ -257,7 +259,7 @@ WITH given AS (
     + _HELD
     + """
 UPDATE runs SET lease_expires_at = now() + make_interval(secs => CAST(:lease AS float8))
-FROM held WHERE runs.id = held.id
+FROM held WHERE runs.id = held.id AND runs.lease_owner = :owner
 RETURNING runs.id, runs.cancel_requested_at IS NOT NULL AS cancel_requested,
           runs.pause_requested_at IS NOT NULL AS pause_requested, runs.signals
 """

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from service.platform.database import DatabaseUnavailableError, is_invalid_data, is_unavailable
 from service.platform.logging import get_logger
@@ -31,6 +32,8 @@ _CONFLICTS = {
     "fk_webhooks_workflow_id_workflows": "The workflow has webhooks; delete those before it.",
     "pk_workflow_versions": "The workflow was changed by somebody else at the same time; read it again and repeat.",
 }
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 log = get_logger(__name__)
 
@@ -147,14 +150,29 @@ def documented_one(status: int) -> dict[str, Any]:
     return found
 
 
-async def _http_exception(_request: Request, error: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error, ProblemError):
         return problem_response(error.status_code, error.kind, error.text, errors=error.errors, headers=error.headers)
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == 400 and isinstance(error.__cause__, ValueError):
+        # FastAPI's own answer to a body that json refuses for another reason than its grammar.
+        return problem_response(422, "malformed-json", "The body is not JSON in UTF-8 with numbers of usual length.")
+    if error.status_code == 405:
+        return problem_response(405, "method-not-allowed", headers={"Allow": _allowed(request)})
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
     return problem_response(error.status_code, kind, detail, headers=error.headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of the path: each route knows its own only, and a path may have several routes."""
+    found = []
+    for method in _METHODS:
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            found.append(method)
+    return ", ".join(found)
 
 
 async def _validation(_request: Request, error: Exception) -> Response:

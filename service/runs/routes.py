@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Request
-from pydantic import AwareDatetime
 
 from service.audit.change import change
 from service.audit.record import Actor, record
@@ -15,6 +14,7 @@ from service.auth.scopes import Scope
 from service.platform.database import autocommit, transaction
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
+from service.platform.moments import WrittenMoment
 from service.platform.problems import FieldProblem, ProblemError, documented, invalid, not_found
 from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs import read
@@ -32,8 +32,8 @@ async def list_runs(
     state: State,
     workflow_id: Annotated[UUID | None, Query(description="Only runs of this workflow")] = None,
     status: Annotated[RunStatus | None, Query(description="Only runs in this status")] = None,
-    created_from: Annotated[AwareDatetime | None, Query(description="Only runs accepted at this time or later")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Only runs accepted before this time")] = None,
+    created_from: Annotated[WrittenMoment | None, Query(description="Only runs accepted at this time or later")] = None,
+    created_before: Annotated[WrittenMoment | None, Query(description="Only runs accepted before this time")] = None,
     sort: Annotated[Sort, Query(description="`-created_at`: newest first; `created_at`: oldest first")] = "-created_at",
     cursor: Annotated[str | None, Query(description="`next` of the page before, with the same filters")] = None,
     size: Annotated[

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from service.agents.schemas import NAME_PATTERN
+from service.platform.moments import WrittenMoment
 from service.schedules.timetable import EXPRESSION_LENGTH
 
 CatchUp = Literal["skip", "latest", "all"]
@@ -28,7 +29,7 @@ def _in_range(value: datetime) -> datetime:
     return value
 
 
-Begin = Annotated[AwareDatetime, AfterValidator(_in_range)]
+Begin = Annotated[WrittenMoment, AfterValidator(_in_range)]
 """A moment from which moments are asked for, with its offset."""
 
 
