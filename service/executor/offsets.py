@@ -12,11 +12,15 @@ from aiokafka.errors import KafkaError
 
 from service.executor.lag import ConsumerStalledError
 from service.platform.logging import get_logger
+from service.platform.worker_loop import pause
 
 FAILED_COMMITS = 5
 """In a row: a consumer that was put out of its group and does not know it goes on reading, but never commits."""
 
 COMMIT_SECONDS = 10.0
+PAUSE_SECONDS = 0.1
+"""Between two commits: each costs the brokers as much as a message, and what is in between need not come to them."""
+
 _LAST_SECONDS = 2.0
 
 log = get_logger(__name__)
@@ -30,6 +34,7 @@ class Offsets:
         self._wanted: dict[Any, int] = {}
         self._task: asyncio.Task[None] | None = None
         self._failed = 0
+        self._stopping = asyncio.Event()
 
     def note(self, offsets: Mapping[Any, int]) -> None:
         """Have these committed; later ones of a partition replace those that are not under way yet.
@@ -51,6 +56,7 @@ class Offsets:
         """Commit what is noted, for a bounded time; never raises."""
         if self._task is None:
             return
+        self._stopping.set()
         done, _ = await asyncio.wait({self._task}, timeout=_LAST_SECONDS)
         if not done:
             self._task.cancel()
@@ -63,6 +69,7 @@ class Offsets:
             self._wanted.clear()
             if offsets:
                 await self._commit(offsets)
+            await pause(self._stopping, PAUSE_SECONDS)
 
     async def _commit(self, offsets: Mapping[Any, int]) -> None:
         try:

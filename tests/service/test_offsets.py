@@ -32,7 +32,9 @@ class Consumer:
 
 
 @pytest.fixture
-async def consumer() -> Consumer:
+async def consumer(monkeypatch: pytest.MonkeyPatch) -> Consumer:
+    """One whose commits follow one another at once."""
+    monkeypatch.setattr(offsets_module, "PAUSE_SECONDS", 0)
     return Consumer()
 
 
@@ -60,6 +62,21 @@ async def test_what_is_noted_after_a_commit_is_committed(consumer: Consumer) -> 
         await turns()
     await offsets.stop()
     assert consumer.commits == [{0: 1}, {0: 2}]
+
+
+async def test_commits_pause_between_one_another_but_not_at_the_end(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offsets_module, "PAUSE_SECONDS", 60)
+    consumer.let.set()
+    offsets = Offsets(consumer)
+    for offset in (1, 2, 3):
+        offsets.note({0: offset})
+        await turns()
+    assert consumer.commits == [{0: 1}]
+    async with asyncio.timeout(10):
+        await offsets.stop()
+    assert consumer.commits == [{0: 1}, {0: 3}]
 
 
 async def test_a_partition_that_is_ours_no_more_is_left_out(consumer: Consumer) -> None:
