@@ -1,14 +1,13 @@
 """Takes execution requests from Kafka and claims their runs.
 
-A message's offset is committed only after its inbox row and its run's claim are durable, or its dead letter if it makes
-no sense; whatever happens in between, the message comes again and is recognised. No more messages are taken than runs
-may start, and while none may, the partitions are paused but the consumer is still polled, so that it keeps its place in
-the group.
+A message's offset is committed only after its inbox row and its run's claim, or the run's end if it only computes, are
+durable, or its dead letter if it makes no sense; whatever happens in between, it comes again and is recognised.
+No more messages are taken than a batch has and no more runs started than may be; while some wait for a place, the
+partitions are paused but the consumer is still polled, so that it keeps its place in the group.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +17,10 @@ from aiokafka.errors import KafkaError
 from service.deadletters.letter import DeadLetter
 from service.executor import metrics
 from service.executor.active import ActiveRuns
-from service.executor.lag import ConsumerStalledError, LagWatch
+from service.executor.at_once import BATCH_RUNS, AtOnce
+from service.executor.lag import LagWatch
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
+from service.executor.offsets import Offsets
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.platform.kafka import START_SECONDS, create_consumer, stop_consumer
@@ -29,14 +30,12 @@ from service.platform.worker_loop import Backoff, Pulse, pause
 
 GROUP = "workflow-executor"
 POLL_SECONDS = 0.5
-FAILED_COMMITS = 5
-"""In a row: a consumer that was put out of its group and does not know it goes on reading, but never commits."""
 _CALL_SECONDS = 10.0
 
 log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class _Received:
     partition: Any
     offset: int
@@ -44,21 +43,31 @@ class _Received:
     letter: DeadLetter | None = None
     """What is kept of it instead when it makes no sense."""
 
+    needs_place: bool = False
+    """Whether its run is known to be one that has to be claimed."""
+
 
 class ExecutionConsumer:
     """Feeds the active runs from the execution topic until told to stop; outages of Kafka are sat out."""
 
     def __init__(
-        self, settings: Settings, repository: RunRepository, active: ActiveRuns, *, pulse: Pulse, group: str = GROUP
+        self,
+        settings: Settings,
+        repository: RunRepository,
+        active: ActiveRuns,
+        at_once: AtOnce,
+        *,
+        pulse: Pulse,
+        group: str = GROUP,
     ) -> None:
         self._settings = settings
         self._repository = repository
         self._active = active
+        self._at_once = at_once
         self._pulse = pulse
         self._group = group
         self._topic = settings.kafka_execution_topic
-        self._held: deque[_Received] = deque()
-        self._failed_commits = 0
+        self._held: list[_Received] = []
         metrics.show_topic(self._topic)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -80,11 +89,10 @@ class ExecutionConsumer:
     async def _consume(self, stopping: asyncio.Event) -> None:
         # What an earlier consumer left was not committed and comes again.
         self._held.clear()
-        self._failed_commits = 0
         consumer = create_consumer(
             self._settings, topics=[self._topic], group=self._group, client_id=self._settings.executor_id
         )
-        watch = LagWatch(consumer)
+        watch, offsets = LagWatch(consumer), Offsets(consumer)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
@@ -92,25 +100,27 @@ class ExecutionConsumer:
             while not stopping.is_set():
                 self._beat()
                 watch.check()
+                offsets.check()
                 await self._poll(consumer, watch)
-                await self._take(consumer, stopping)
+                await self._take(offsets, stopping)
         finally:
             await watch.stop()
+            await offsets.stop()
             await stop_consumer(consumer)
 
     async def _poll(self, consumer: Any, watch: LagWatch) -> None:
-        free = self._active.free
-        seconds = POLL_SECONDS
-        if self._held or not free:
+        # What is left was looked at, and waits for a place; what could be done without one was done.
+        if any(one.needs_place for one in self._held):
             consumer.pause(*consumer.assignment())
             watch.waiting()
-            if not free:
-                await self._active.wait_for_place(POLL_SECONDS)
-            seconds = 0.0
+            await self._active.wait_for_place(POLL_SECONDS)
         elif consumer.paused():
             consumer.resume(*consumer.paused())
+        seconds = 0.0 if self._held else POLL_SECONDS
         async with asyncio.timeout(_CALL_SECONDS):
-            batches = await consumer.getmany(timeout_ms=int(seconds * 1000), max_records=max(1, free))
+            batches = await consumer.getmany(
+                timeout_ms=int(seconds * 1000), max_records=max(1, BATCH_RUNS - len(self._held))
+            )
         for partition, records in batches.items():
             watch.received()
             self._held.extend(self._received(partition, record) for record in records)
@@ -129,45 +139,69 @@ class ExecutionConsumer:
             )
             return _Received(partition, record.offset, None, DeadLetter.of_record(record, str(error)))
 
-    async def _take(self, consumer: Any, stopping: asyncio.Event) -> None:
-        if not self._held:
+    async def _take(self, offsets: Offsets, stopping: asyncio.Event) -> None:
+        taken = {
+            *await self._keep_dead(stopping),
+            *await self._end_at_once(stopping),
+            *await self._claim(stopping),
+        }
+        if not taken:
             return
-        async with self._active.claiming:
-            taken, requests = self._next(self._active.free)
-            letters = [one.letter for one in taken if one.letter is not None]
-            if not taken or not await self._keep(letters, stopping) or not await self._claim(requests, stopping):
-                return
-        for _ in taken:
-            self._held.popleft()
-        await self._commit(consumer, taken)
+        self._held = [one for one in self._held if one not in taken]
+        passed = {one.partition: one.offset + 1 for one in sorted(taken, key=lambda one: one.offset)}
+        # A message that still waits for its place comes again if we die before it gets one.
+        for one in reversed(self._held):
+            if one.partition in passed:
+                passed[one.partition] = one.offset
+        offsets.note(passed)
 
-    def _next(self, limit: int) -> tuple[list[_Received], list[ExecutionRequest]]:
-        taken: list[_Received] = []
-        requests: list[ExecutionRequest] = []
-        for received in self._held:
-            if received.request is not None:
-                if len(requests) == limit:
-                    break
-                requests.append(received.request)
-            taken.append(received)
-        return taken, requests
-
-    async def _keep(self, letters: list[DeadLetter], stopping: asyncio.Event) -> bool:
+    async def _keep_dead(self, stopping: asyncio.Event) -> list[_Received]:
+        """Store what makes no sense; returns what was stored."""
+        dead = [one for one in self._held if one.letter is not None]
+        letters = [one.letter for one in dead if one.letter is not None]
         if not letters:
-            return True
-        return await self._until_durable(lambda: self._repository.keep_dead(letters), "Dead letters", stopping)
+            return []
+        kept = await self._until_durable(lambda: self._repository.keep_dead(letters), "Dead letters", stopping)
+        return dead if kept else []
 
-    async def _claim(self, requests: list[ExecutionRequest], stopping: asyncio.Event) -> bool:
-        if not requests:
-            return True
+    async def _end_at_once(self, stopping: asyncio.Event) -> list[_Received]:
+        """Do the runs that need no place; returns those, and marks the others that it came to."""
+        waiting = [(one, one.request) for one in self._held if one.request is not None and not one.needs_place]
+        ended: list[_Received] = []
+        if not waiting:
+            return ended
 
-        async def claim() -> None:
-            claimed = await self._repository.claim_received(requests)
-            self._active.start(claimed)
-            if len(claimed) < len(requests):
-                metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
+        async def end() -> None:
+            computed = await self._at_once.compute([request for _, request in waiting])
+            runs = await self._at_once.end([each for each in computed if each is not None])
+            for (one, request), conclusion in zip(waiting, computed, strict=False):
+                if conclusion is not None and request.run_id in runs:
+                    ended.append(one)
+                else:
+                    one.needs_place = True
 
-        return await self._until_durable(claim, "Claims", stopping)
+        await self._until_durable(end, "Ends", stopping)
+        return ended
+
+    async def _claim(self, stopping: asyncio.Event) -> list[_Received]:
+        """Claim as many of the others as have a place, and start them; returns those."""
+        if not any(one.needs_place for one in self._held):
+            return []
+        async with self._active.claiming:
+            waiting = [(one, one.request) for one in self._held if one.needs_place and one.request is not None]
+            del waiting[self._active.free :]
+            requests = [request for _, request in waiting]
+            if not requests:
+                return []
+
+            async def claim() -> None:
+                claimed = await self._repository.claim_received(requests)
+                self._active.start(claimed)
+                if len(claimed) < len(requests):
+                    metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
+
+            claimed = await self._until_durable(claim, "Claims", stopping)
+        return [one for one, _ in waiting] if claimed else []
 
     async def _until_durable(self, write: Callable[[], Awaitable[None]], what: str, stopping: asyncio.Event) -> bool:
         """Keep trying until it is written; False when the process is to stop before."""
@@ -184,24 +218,6 @@ class ExecutionConsumer:
                     return False
                 continue
             return True
-
-    async def _commit(self, consumer: Any, taken: list[_Received]) -> None:
-        ours = consumer.assignment()
-        offsets = {one.partition: one.offset + 1 for one in taken if one.partition in ours}
-        if not offsets:
-            return
-        try:
-            async with asyncio.timeout(_CALL_SECONDS):
-                await consumer.commit(offsets)
-        except KafkaError as error:
-            # The group is being rebalanced; whoever gets the partition sees the messages again, and the inbox knows.
-            reason = str(error) or type(error).__name__
-            log.info("Offsets not committed", reason=reason)
-            self._failed_commits += 1
-            if self._failed_commits >= FAILED_COMMITS:
-                raise ConsumerStalledError(f"{FAILED_COMMITS} commits in a row failed: {reason}") from error
-        else:
-            self._failed_commits = 0
 
     def _beat(self) -> None:
         self._pulse.beat("consumer", within=60)

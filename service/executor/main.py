@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from service.executor.active import ActiveRuns
+from service.executor.at_once import AtOnce
 from service.executor.cancellations import CancellationListener
 from service.executor.consumer import ExecutionConsumer
 from service.executor.kinds.registry import close_agents, create_agents
@@ -41,7 +42,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     )
     active = ActiveRuns(settings.executor_concurrency, Runner(repository, agents).execute)
     loops = (
-        ExecutionConsumer(settings, repository, active, pulse=pulse),
+        ExecutionConsumer(settings, repository, active, AtOnce(repository, agents), pulse=pulse),
         CancellationListener(settings, repository, active, pulse=pulse),
         Sweeper(
             repository,

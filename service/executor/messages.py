@@ -1,6 +1,6 @@
 """The messages on the two topics, and what makes one undecodable."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,7 +23,15 @@ class _Message(BaseModel):
 
 
 class ExecutionRequest(_Message):
-    """A run was accepted and waits to be executed. Its input is read from the run itself, not from here."""
+    """A run was accepted and waits to be executed.
+
+    What the run itself says is what counts. The other fields let it be computed before it is claimed, and that counts
+    only where the run says the same; messages of earlier versions, or about a run that goes on, lack some of them.
+    """
+
+    workflow_id: UUID | None = None
+    workflow_version: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    input: Any = None
 
 
 class ControlRequest(_Message):

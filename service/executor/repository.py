@@ -21,6 +21,7 @@ from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP
 from service.executor import statements
 from service.executor.claims import ClaimedRun, EndedRun, Marks, claimed_run, lost, marks_of
+from service.executor.conclusion import END_RECEIVED, Conclusion, received_values
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
 from service.executor.journal import encode_steps, journalled_step
 from service.executor.messages import ExecutionRequest
@@ -81,6 +82,18 @@ class RunRepository:
         )
         return [claimed_run(row) for row in rows]
 
+    async def end_received(self, conclusions: Sequence[Conclusion]) -> dict[UUID, float]:
+        """Record the messages as received and bring their runs, which nobody has claimed, to their ends, all at once.
+
+        Maps those for which it was done to the seconds since they were accepted. Nothing is done for a run of which
+        anything is not as its conclusion assumes, nor for its message.
+        """
+        if not conclusions:
+            return {}
+        values = received_values(conclusions)
+        rows = await self._execute(END_RECEIVED, **values, audit=self._audit, actor=self._actor)
+        return {row.id: float(row.seconds) for row in rows}
+
     async def keep_dead(self, letters: Iterable[DeadLetter]) -> None:
         """Keep messages that make no sense; one that was kept before is only counted."""
         await self._execute(KEEP, letters=as_json(letters))
@@ -101,14 +114,23 @@ class RunRepository:
         return [claimed_run(row) for row in await self._execute(statements.CLAIM_WOKEN, limit=limit, **self._lease())]
 
     async def definition(self, run: ClaimedRun) -> Definition:
-        """What the run's version says; a version never changes, so it is read and understood once.
+        """What the run's version says. Raises UnusableDefinitionError."""
+        found = await self.known_definition(run.workflow_id, run.version)
+        if found is None:
+            raise UnusableDefinitionError("the run's version of the workflow is not there")
+        return found
+
+    async def known_definition(self, workflow_id: UUID, version: int) -> Definition | None:
+        """What a version says, None where there is none; it never changes, so it is read and understood once.
 
         Raises UnusableDefinitionError.
         """
-        key = (run.workflow_id, run.version)
+        key = (workflow_id, version)
         found = self._definitions.get(key)
         if found is None:
-            rows = await self._execute(statements.READ_DEFINITION, workflow_id=run.workflow_id, version=run.version)
+            rows = await self._execute(statements.READ_DEFINITION, workflow_id=workflow_id, version=version)
+            if not rows:
+                return None
             found = self._definitions[key] = _understood(rows[0].definition)
             if len(self._definitions) > DEFINITIONS_KEPT:
                 self._definitions.popitem(last=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,10 +10,9 @@ from service.executor import metrics
 from service.executor.active import ActiveRun, Interruption
 from service.executor.claims import LeaseLostError, Marks
 from service.executor.definition import Definition, UnusableDefinitionError
-from service.executor.expressions import FieldError
-from service.executor.json_schema import value_problems
+from service.executor.ending import failure_of_run, misfit_of
 from service.executor.kinds.base import Agent
-from service.executor.progress import CANCELLED, COMPLETED, FAILED, WAITING, JournalledStep, Progress, StepState
+from service.executor.progress import CANCELLED, COMPLETED, FAILED, WAITING, JournalledStep, Progress
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.executor.values import problem
@@ -28,8 +27,6 @@ MAX_CLAIMS = 10
 PAUSED = "paused"
 _LEAST_PARKED_SECONDS = 1.0
 """A run that goes on sooner is not worth to be let go of."""
-
-_TOLD_PROBLEMS = 5
 
 log = get_logger(__name__)
 
@@ -113,7 +110,7 @@ class _Execution:
             else:
                 await work.begin_ready()
             if progress.failed:
-                return partial(self._fail, progress, _failure_of(progress.failed))
+                return partial(self._fail, progress, failure_of_run(progress.failed))
             if progress.ended:
                 return partial(self._complete, progress)
             if self._active.pausing and not work.tasks:
@@ -181,10 +178,9 @@ class _Execution:
             await self._finish(progress, FAILED, error=progress.failure)
             return
         output = progress.output()
-        schema = progress.definition.output_schema
-        problems = value_problems(schema, output) if schema is not None else ()
-        if problems:
-            await self._fail(progress, _unfit(problems))
+        misfit = misfit_of(progress.definition, output)
+        if misfit is not None:
+            await self._fail(progress, misfit)
         else:
             await self._finish(progress, COMPLETED, output=output)
 
@@ -243,18 +239,6 @@ class _Execution:
 def _first(*seconds: float | None) -> float | None:
     known = [each for each in seconds if each is not None]
     return min(known) if known else None
-
-
-def _failure_of(state: StepState) -> dict[str, Any]:
-    failure = state.error or {}
-    error = problem("step-failed", f"Step {state.step.id} failed", str(failure.get("detail", "")))
-    return error | {"step_id": state.step.id, "attempts": state.attempt, "code": failure.get("code", "agent")}
-
-
-def _unfit(problems: Sequence[FieldError]) -> dict[str, Any]:
-    found = "; ".join(f"{path or 'the output'}: {message}" for path, message in problems[:_TOLD_PROBLEMS])
-    more = f"; and {len(problems) - _TOLD_PROBLEMS} more" if len(problems) > _TOLD_PROBLEMS else ""
-    return problem("output-schema", "The output does not fit its schema", f"{found}{more}")
 
 
 def _overdue(definition: Definition) -> dict[str, Any]:

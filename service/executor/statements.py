@@ -101,7 +101,7 @@ WHERE run_id = CAST(:run_id AS uuid)
 )
 
 # Writes the steps of the runs that "owner" holds. A completed step stays as it is: nothing is done twice.
-_WRITE_STEPS = """
+WRITE_STEPS = """
 written AS (
     INSERT INTO run_steps AS known
         (run_id, step_id, status, attempt, output, error, waits, started_at, finished_at, lease_token)
@@ -139,7 +139,7 @@ WITH given AS (
     + """, owner AS (
     SELECT id, cancel_requested_at, pause_requested_at, signals FROM held
 ), """
-    + _WRITE_STEPS
+    + WRITE_STEPS
     + """
 SELECT id, cancel_requested_at IS NOT NULL AS cancel_requested, pause_requested_at IS NOT NULL AS pause_requested,
        signals
@@ -156,7 +156,7 @@ WITH given AS (
     WHERE runs.id = given.id AND runs.lease_token = given.token AND runs.status = 'running'
     RETURNING runs.id
 ), """
-    + _WRITE_STEPS
+    + WRITE_STEPS
     + """
 SELECT id FROM owner
 """
@@ -172,7 +172,7 @@ given_up AS (
 )"""
 
 # What others are told of the runs that "owner" ended.
-_TOLD = (
+TOLD = (
     """
 audited AS (
     INSERT INTO audit_log (actor, action, subject_type, subject_id, correlation_id, detail)
@@ -201,11 +201,11 @@ WITH given AS (
     FROM held JOIN given USING (id)
     WHERE runs.id = held.id
     RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
-              runs.finished_at - runs.created_at AS duration
+              runs.started_at, runs.finished_at - runs.created_at AS duration
 ), """
-    + _WRITE_STEPS
+    + WRITE_STEPS
     + ","
-    + _TOLD
+    + TOLD
     + """
 SELECT id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 UNION ALL
@@ -232,7 +232,7 @@ WITH given AS (
                             ELSE runs.pause_requested_at IS NULL AND runs.signals = given.signals END
     RETURNING runs.id
 ), """
-    + _WRITE_STEPS
+    + WRITE_STEPS
     + """
 SELECT id FROM owner
 UNION ALL
@@ -270,11 +270,11 @@ CANCEL_QUEUED = text(
 WITH owner AS (
     UPDATE runs SET status = CASE WHEN error IS NULL THEN 'cancelled' ELSE 'failed' END, finished_at = now()
     WHERE id = CAST(:run_id AS uuid) AND status IN ('queued', 'paused', 'waiting') AND cancel_requested_at IS NOT NULL
-    RETURNING id, status, workflow_id, correlation_id, requested_by, error
+    RETURNING id, status, workflow_id, correlation_id, requested_by, error, started_at
 ), """
     + _GIVE_UP_STEPS
     + ","
-    + _TOLD
+    + TOLD
     + """
 SELECT id FROM owner
 """
@@ -297,11 +297,11 @@ WITH due AS (
         finished_at = now(), lease_owner = NULL, lease_expires_at = NULL, lease_token = runs.lease_token + 1
     FROM due WHERE runs.id = due.id
     RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
-              runs.finished_at - runs.created_at AS duration
+              runs.started_at, runs.finished_at - runs.created_at AS duration
 ), """
     + _GIVE_UP_STEPS
     + ","
-    + _TOLD
+    + TOLD
     + """
 SELECT id, status, correlation_id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 """

@@ -7,6 +7,8 @@ from service.executor.kinds.base import StepFailedError
 
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 
+# Made once: making it takes longer than encoding a small value.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 PROBLEM = "urn:problem:workflow-management:"
 
@@ -18,7 +20,7 @@ def problem(code: str, title: str, detail: str) -> dict[str, Any]:
 
 def encode(value: Any) -> str:
     """The value as JSON text for a jsonb column; raises ValueError for what that cannot hold (NUL, lone surrogates)."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     text.encode("utf-8")
     if "\\u0000" in text and _holds_nul(value):
         raise ValueError("it holds a NUL character")

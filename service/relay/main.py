@@ -18,7 +18,15 @@ from service.platform.worker_http import serve_health
 from service.platform.worker_loop import Backoff, Pulse, pause, stop_on_signals
 from service.relay import metrics as relay_metrics
 from service.relay.leader import Leadership, leadership
-from service.relay.outbox import BATCH_ROWS, Sender, measure, relay_batch, relay_topics_apart, set_aside_refused
+from service.relay.outbox import (
+    BATCH_ROWS,
+    Sender,
+    mark_lazily,
+    measure,
+    relay_batch,
+    relay_topics_apart,
+    set_aside_refused,
+)
 from service.schedules.loop import fire_until
 from service.webhooks.loop import deliver_until
 
@@ -107,6 +115,7 @@ async def _lead(
     connection = await connect(settings, application="workflow-relay")
     next_measure = 0.0
     try:
+        await mark_lazily(connection)
         while not stopping.is_set() and not leader.lost.is_set():
             pulse.beat("relay", within=60)
             leader.wake.clear()

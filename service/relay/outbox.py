@@ -40,6 +40,14 @@ class Sender(Protocol):
         """Deliver all records."""
 
 
+async def mark_lazily(connection: Any) -> None:
+    """Have commits on this connection not wait for the disk: all that they do is to forget what was delivered.
+
+    What a crash brings back is delivered again, and receivers know it. Dead letters still wait.
+    """
+    await connection.execute("SET synchronous_commit = off")
+
+
 async def relay_batch(connection: Any, sender: Sender, topic: str | None = None) -> int:
     """Take the oldest rows (of one topic), deliver them, and only then let them go; returns how many there were.
 
@@ -50,7 +58,7 @@ async def relay_batch(connection: Any, sender: Sender, topic: str | None = None)
         rows = sorted(await connection.fetch(_TAKE, BATCH_ROWS, topic), key=lambda row: row["id"])
         records, letters = _records(rows)
         if letters:
-            await connection.execute(KEEP_PLAIN, as_json(letters))
+            await _keep(connection, letters)
         if records:
             await sender.send(records)
     _count(records, letters)
@@ -73,7 +81,7 @@ async def set_aside_refused(connection: Any, sender: Sender) -> None:
                     raise
                 records, letters = [], [_letter(row) for row in rows]
             if letters:
-                await connection.execute(KEEP_PLAIN, as_json(letters))
+                await _keep(connection, letters)
         _count(records, letters)
         if letters or not rows:
             return
@@ -113,6 +121,12 @@ def _records(rows: Sequence[Any]) -> tuple[list[Record], list[DeadLetter]]:
         else:
             letters.append(_letter(row))
     return records, letters
+
+
+async def _keep(connection: Any, letters: Sequence[DeadLetter]) -> None:
+    # Of these nobody else has a copy.
+    await connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
+    await connection.execute(KEEP_PLAIN, as_json(letters))
 
 
 def _letter(row: Any) -> DeadLetter:

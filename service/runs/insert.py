@@ -58,6 +58,7 @@ _RUNS = """, run AS (
     SELECT CAST(:topic AS text), run.id::text, jsonb_build_object('correlation_id', granted.correlation_id),
         jsonb_build_object(
             'message_id', item.message_id, 'run_id', run.id, 'workflow_id', granted.workflow_id,
+            'workflow_version', run.workflow_version,
             'correlation_id', granted.correlation_id, 'requested_by', granted.actor,
             'requested_at', to_char(run.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
             'input', CAST(item.input AS jsonb))

@@ -146,6 +146,12 @@ def message(run_id: UUID, message_id: str | None = None) -> dict[str, str]:
     return {"message_id": message_id or str(new_id()), "run_id": str(run_id), "correlation_id": "req-test"}
 
 
+def whole_message(run_id: UUID, workflow_id: UUID, run_input: Any = None, message_id: str | None = None) -> Any:
+    """The message of a run with all that an executor needs to compute it before it claims it."""
+    what = {"workflow_id": str(workflow_id), "workflow_version": 1, "input": run_input or {}}
+    return message(run_id, message_id) | what
+
+
 async def add_message(engine: AsyncEngine, topic: str, payload: Any, *, key: str = "key") -> None:
     """Put a message into the outbox."""
     async with transaction(engine) as connection:

@@ -16,7 +16,7 @@ from service.platform.settings import Settings
 from service.platform.tables import outbox
 from service.relay import metrics as relay_metrics
 from service.relay.leader import LOCK_KEY
-from service.relay.outbox import BATCH_ROWS, MAX_MESSAGE_BYTES, relay_batch, relay_topics_apart
+from service.relay.outbox import BATCH_ROWS, MAX_MESSAGE_BYTES, mark_lazily, relay_batch, relay_topics_apart
 from tests.service.executor_support import add_message, relaying
 from tests.service.servers import KafkaServer, eventually, free_port
 
@@ -224,3 +224,24 @@ async def test_a_relay_whose_leader_connection_is_cut_leads_again(engine: AsyncE
         await add_message(engine, settings.kafka_execution_topic, {"n": 2})
         await relayed(engine)
         assert len(await read_topic(settings, 2)) >= 2
+
+
+@pytest.mark.parametrize(("size", "waits"), [(1, "off"), (MAX_MESSAGE_BYTES, "on")])
+async def test_only_a_batch_with_a_dead_letter_waits_for_the_disk(
+    engine: AsyncEngine, settings: Settings, size: int, waits: str
+) -> None:
+    class Asking(Remembering):
+        async def send(self, records: Sequence[Record]) -> None:
+            found.append(await connection.fetchval("SHOW synchronous_commit"))
+
+    found: list[str] = []
+    await add_message(engine, settings.kafka_execution_topic, {"n": 1})
+    await add_message(engine, settings.kafka_execution_topic, {"n": "x" * size})
+    connection = await connect(settings, application="test")
+    try:
+        await mark_lazily(connection)
+        assert await relay_batch(connection, Asking()) == 2
+        assert await connection.fetchval("SHOW synchronous_commit") == "off"
+    finally:
+        await connection.close()
+    assert found == [waits]

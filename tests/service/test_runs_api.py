@@ -57,13 +57,14 @@ async def test_an_accepted_run_has_its_row_and_exactly_one_message(
         "message_id",
         "run_id",
         "workflow_id",
+        "workflow_version",
         "correlation_id",
         "requested_by",
         "requested_at",
         "input",
     }
     assert message.payload["run_id"] == accepted["run_id"]
-    assert message.payload["workflow_id"] == workflow_id
+    assert (message.payload["workflow_id"], message.payload["workflow_version"]) == (workflow_id, 1)
     assert message.payload["correlation_id"] == run.correlation_id == "req-abc123"
     assert message.payload["requested_by"] == run.requested_by == entry.actor
     assert message.payload["requested_at"].endswith("Z")

@@ -61,7 +61,8 @@ async def test_a_due_schedule_begins_one_run_with_its_message_and_its_audit_entr
         "input": run.input,
     }
     assert set(message.payload) == {
-        "message_id", "run_id", "workflow_id", "correlation_id", "requested_by", "requested_at", "input",
+        "message_id", "run_id", "workflow_id", "workflow_version", "correlation_id", "requested_by", "requested_at",
+        "input",
     }  # fmt: skip
     assert (entry.actor, entry.action, entry.subject_id) == (f"schedule:{schedule_id}", "run.accept", str(run.id))
     row = await read_schedule(engine, schedule_id)
