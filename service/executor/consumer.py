@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from service.deadletters.letter import DeadLetter
 from service.executor import metrics
 from service.executor.active import ActiveRuns
+from service.executor.ahead import Ahead
 from service.executor.lag import ConsumerStalledError, LagWatch
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
 from service.executor.repository import RunRepository
@@ -49,11 +50,19 @@ class ExecutionConsumer:
     """Feeds the active runs from the execution topic until told to stop; outages of Kafka are sat out."""
 
     def __init__(
-        self, settings: Settings, repository: RunRepository, active: ActiveRuns, *, pulse: Pulse, group: str = GROUP
+        self,
+        settings: Settings,
+        repository: RunRepository,
+        active: ActiveRuns,
+        ahead: Ahead,
+        *,
+        pulse: Pulse,
+        group: str = GROUP,
     ) -> None:
         self._settings = settings
         self._repository = repository
         self._active = active
+        self._ahead = ahead
         self._pulse = pulse
         self._group = group
         self._topic = settings.kafka_execution_topic
@@ -133,6 +142,8 @@ class ExecutionConsumer:
         if not self._held:
             return
         async with self._active.claiming:
+            if not await self._until_durable(self._ahead.claim_before, "Claims", stopping):
+                return
             taken, requests = self._next(self._active.free)
             letters = [one.letter for one in taken if one.letter is not None]
             if not taken or not await self._keep(letters, stopping) or not await self._claim(requests, stopping):
@@ -162,10 +173,14 @@ class ExecutionConsumer:
             return True
 
         async def claim() -> None:
+            held_before = self._repository.held_back
             claimed = await self._repository.claim_received(requests)
             self._active.start(claimed)
-            if len(claimed) < len(requests):
-                metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
+            held = self._repository.held_back - held_before
+            if held:
+                self._ahead.nudge()
+            if len(claimed) + held < len(requests):
+                metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed) - held)
 
         return await self._until_durable(claim, "Claims", stopping)
 

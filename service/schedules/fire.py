@@ -170,7 +170,7 @@ def _run(row: AnyRow, planned: datetime, timetable: Timetable) -> RunRequest:
     }
     return RunRequest(
         workflow_id=row.workflow_id,
-        runs=(NewRun(json.dumps({**row.input, RESERVED: told}), uuid5(_RUNS, f"{row.id}/{mark}")),),
+        runs=(NewRun(json.dumps({**row.input, RESERVED: told}), uuid5(_RUNS, f"{row.id}/{mark}"), row.priority),),
         actor=f"{SCHEDULE_ACTOR}{row.id}",
         address=None,
         correlation_id=f"schedule-{row.id}-{mark}",
