@@ -46,6 +46,7 @@ from service.runs.reader import Reader
 from service.schedules import routes as schedules
 from service.state import ServiceState
 from service.webhooks import routes as webhooks
+from service.workflows import limits_routes as limits
 from service.workflows import routes as workflows
 from service.workflows.current import CurrentVersions
 
@@ -138,6 +139,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         again,
         events,
         workflows,
+        limits,
         agents,
         schedules,
         webhooks,

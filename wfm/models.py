@@ -107,6 +107,10 @@ class ExecuteRequest(Sent):
 
     input: dict[str, Any] = Field(default_factory=dict)
     """Read by steps as `input`"""
+    priority: int = 0
+    """Runs with a higher one are taken up before others that wait; each step counts as much as a minute of waiting,
+    so that none waits for ever
+    """
 
 
 class BulkRequest(Sent):
@@ -305,6 +309,17 @@ class KeyRequest(Sent):
     """What it is narrowed to; all that its role may, if left out"""
 
 
+class Limits(Received):
+    """What executors keep to when they take up runs of a workflow; what is null is not limited."""
+
+    max_running: int | None = None
+    """So many of its runs at most are `running` at a time"""
+    max_starts: int | None = None
+    """So many of its runs at most begin within any `per_seconds`"""
+    per_seconds: int | None = None
+    """Given with `max_starts`, and only then"""
+
+
 class LivenessAnswer(Received):
     """The process runs and answers."""
 
@@ -402,6 +417,8 @@ class ScheduleAnswer(Received):
     overlap: Literal["allow", "skip"] | str
     paused_at: datetime | None
     """Since when it is paused"""
+    priority: int
+    """Of its runs"""
     time_zone: str = "UTC"
     """IANA time zone"""
     updated_at: datetime
@@ -629,10 +646,16 @@ class RunAnswer(Received):
     """Since when it is asked to pause; null again when resumed"""
     paused_at: datetime | None
     """Since when it is paused"""
+    priority: int
+    """From 0 to 9; higher ones are taken up first"""
     requested_by: str
     started_at: datetime | None
     status: Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"] | str
     steps: list[StepAnswer]
+    waits_for: Literal["concurrency", "rate"] | str | None
+    """Which limit of its workflow keeps a queued run from being taken up now: that of runs at a time, or that of runs
+    that begin in a time
+    """
     workflow_id: UUID
     workflow_version: int
 
@@ -653,6 +676,8 @@ class RunSummary(Received):
     """Since when it is asked to pause; null again when resumed"""
     paused_at: datetime | None
     """Since when it is paused"""
+    priority: int
+    """From 0 to 9; higher ones are taken up first"""
     requested_by: str
     started_at: datetime | None
     status: Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"] | str
@@ -694,6 +719,10 @@ class ScheduleRequest(Sent):
     name: str
     overlap: Literal["allow", "skip"] = "allow"
     """`skip`: a time passes without a run while one of this schedule is not finished"""
+    priority: int = 0
+    """Runs with a higher one are taken up before others that wait; each step counts as much as a minute of waiting,
+    so that none waits for ever
+    """
     time_zone: str = "UTC"
     """IANA time zone"""
     workflow_id: UUID

@@ -13,7 +13,8 @@ from service.platform.database import AnyRow
 AGENT = ("name", "kind", "settings")
 WORKFLOW = ("name", "description", "current_version")
 SCHEDULE = (
-    "name", "workflow_id", "expression", "time_zone", "input", "catch_up", "catch_up_limit", "overlap", "paused_at",
+    "name", "workflow_id", "expression", "time_zone", "input", "catch_up", "catch_up_limit", "overlap", "priority",
+    "paused_at",
 )  # fmt: skip
 WEBHOOK = ("name", "url", "events", "workflow_id", "key_number", "disabled_at", "disabled_reason")
 API_KEY = ("name", "prefix", "role", "scopes", "user_id", "expires_at", "revoked_at")

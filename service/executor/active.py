@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import partial
 from uuid import UUID
 
 from service.executor import metrics
@@ -65,6 +66,8 @@ class ActiveRuns:
 
     def __init__(self, concurrency: int, execute: Callable[[ActiveRun], Awaitable[None]]) -> None:
         self.claiming = asyncio.Lock()
+        self.on_end: Callable[[ClaimedRun], None] = lambda _run: None
+        """Is told of each run when it has left its place."""
         self._concurrency = concurrency
         self._execute = execute
         self._runs: dict[UUID, ActiveRun] = {}
@@ -87,7 +90,7 @@ class ActiveRuns:
             self._runs[run.id] = active
             task = asyncio.create_task(self._run(active), name=f"run {run.id}")
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, run))
         self._show()
 
     def snapshot(self) -> list[ActiveRun]:
@@ -129,9 +132,10 @@ class ActiveRuns:
             if self._runs.get(active.run.id) is active:
                 del self._runs[active.run.id]
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, run: ClaimedRun, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._show()
+        self.on_end(run)
 
     def _show(self) -> None:
         metrics.ACTIVE.set(len(self._tasks))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from service.executor.statements import TOLD, WRITE_STEPS
+from service.executor.statements import LIMITED, TOLD, WRITE_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,9 @@ WITH given AS (
       AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
       AND runs.workflow_id = given.workflow_id AND runs.workflow_version = given.version
       AND runs.input = CAST(given.input AS jsonb)
+      AND NOT """
+    + LIMITED
+    + """
 ), received AS (
     INSERT INTO inbox (message_id)
     SELECT message_id FROM fit ORDER BY message_id

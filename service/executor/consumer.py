@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from service.deadletters.letter import DeadLetter
 from service.executor import metrics
 from service.executor.active import ActiveRuns
+from service.executor.ahead import Ahead
 from service.executor.at_once import BATCH_RUNS, AtOnce
 from service.executor.lag import LagWatch
 from service.executor.messages import ExecutionRequest, UndecodableMessageError, decode
@@ -56,6 +57,7 @@ class ExecutionConsumer:
         repository: RunRepository,
         active: ActiveRuns,
         at_once: AtOnce,
+        ahead: Ahead,
         *,
         pulse: Pulse,
         group: str = GROUP,
@@ -64,6 +66,7 @@ class ExecutionConsumer:
         self._repository = repository
         self._active = active
         self._at_once = at_once
+        self._ahead = ahead
         self._pulse = pulse
         self._group = group
         self._topic = settings.kafka_execution_topic
@@ -188,6 +191,8 @@ class ExecutionConsumer:
         if not any(one.needs_place for one in self._held):
             return []
         async with self._active.claiming:
+            if not await self._until_durable(self._ahead.claim_before, "Claims", stopping):
+                return []
             waiting = [(one, one.request) for one in self._held if one.needs_place and one.request is not None]
             del waiting[self._active.free :]
             requests = [request for _, request in waiting]
@@ -195,10 +200,14 @@ class ExecutionConsumer:
                 return []
 
             async def claim() -> None:
+                held_before = self._repository.held_back
                 claimed = await self._repository.claim_received(requests)
                 self._active.start(claimed)
-                if len(claimed) < len(requests):
-                    metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed))
+                held = self._repository.held_back - held_before
+                if held:
+                    self._ahead.nudge()
+                if len(claimed) + held < len(requests):
+                    metrics.DUPLICATES.labels(self._topic).inc(len(requests) - len(claimed) - held)
 
             claimed = await self._until_durable(claim, "Claims", stopping)
         return [one for one, _ in waiting] if claimed else []

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from service.executor.active import ActiveRuns
+from service.executor.ahead import Ahead
 from service.executor.at_once import AtOnce
 from service.executor.cancellations import CancellationListener
 from service.executor.consumer import ExecutionConsumer
@@ -41,8 +42,10 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
         connections=settings.database_pool_size,
     )
     active = ActiveRuns(settings.executor_concurrency, Runner(repository, agents).execute)
+    ahead = Ahead(repository, active, pulse=pulse)
     loops = (
-        ExecutionConsumer(settings, repository, active, AtOnce(repository, agents), pulse=pulse),
+        ahead,
+        ExecutionConsumer(settings, repository, active, AtOnce(repository, agents), ahead, pulse=pulse),
         CancellationListener(settings, repository, active, pulse=pulse),
         Sweeper(
             repository,

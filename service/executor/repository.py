@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP
-from service.executor import statements
+from service.executor import queue_statements, statements
 from service.executor.claims import ClaimedRun, EndedRun, Marks, claimed_run, lost, marks_of
 from service.executor.conclusion import END_RECEIVED, Conclusion, received_values
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
@@ -64,6 +64,8 @@ class RunRepository:
         # Queueing here is cheaper than the pool's overflow, whose connections are made anew each time, and does not
         # end in the pool's timeout when many runs write at once.
         self._connections = asyncio.Semaphore(connections)
+        self.held_back = 0
+        """How many runs claims of this executor have found that limits of their workflow kept from being claimed."""
         self._definitions: OrderedDict[tuple[UUID, int], Definition | UnusableDefinitionError] = OrderedDict()
         self._journals = Coalescer[_Journalled, Marks]("journal", self._journal_all, most=BATCH_RUNS, key=_run_of)
         self._endings = Coalescer[_Ended, float]("finish", self._finish_all, most=BATCH_RUNS, key=_run_of)
@@ -71,7 +73,8 @@ class RunRepository:
     async def claim_received(self, requests: Sequence[ExecutionRequest]) -> list[ClaimedRun]:
         """Record the messages as received and claim those of their runs that are queued.
 
-        A message that was received before claims nothing. When this returns both are durable.
+        A message that was received before claims nothing. Runs of a workflow with limits are marked as held instead,
+        for ``claim_held``. When this returns all that is durable.
         """
         ordered = sorted(requests, key=lambda request: request.message_id)
         rows = await self._execute(
@@ -80,7 +83,7 @@ class RunRepository:
             run_ids=[request.run_id for request in ordered],
             **self._lease(),
         )
-        return [claimed_run(row) for row in rows]
+        return self._claimed(rows)
 
     async def end_received(self, conclusions: Sequence[Conclusion]) -> dict[UUID, float]:
         """Record the messages as received and bring their runs, which nobody has claimed, to their ends, all at once.
@@ -107,11 +110,28 @@ class RunRepository:
         rows = await self._execute(
             statements.CLAIM_FORGOTTEN, limit=limit, older_than=older_than_seconds, **self._lease()
         )
-        return [claimed_run(row) for row in rows]
+        return self._claimed(rows)
 
     async def claim_woken(self, limit: int) -> list[ClaimedRun]:
         """Claim waiting runs that have something to do because of the time."""
-        return [claimed_run(row) for row in await self._execute(statements.CLAIM_WOKEN, limit=limit, **self._lease())]
+        return self._claimed(await self._execute(statements.CLAIM_WOKEN, limit=limit, **self._lease()))
+
+    async def claim_urgent(self, limit: int) -> list[ClaimedRun]:
+        """Claim queued runs that have a priority, with or without their message, in the order of their turns."""
+        return self._claimed(await self._execute(queue_statements.CLAIM_URGENT, limit=limit, **self._lease()))
+
+    async def held_workflows(self) -> dict[UUID, bool]:
+        """The workflows with runs that are held because of limits, in the order of turns: is there room now?"""
+        return {row.workflow_id: bool(row.has_room) for row in await self._execute(queue_statements.HELD_WORKFLOWS)}
+
+    async def claim_held(self, workflow_id: UUID, limit: int) -> list[ClaimedRun] | None:
+        """Claim held runs of the workflow as far as its limits have room; None where another claim was quicker.
+
+        When it is None nothing was claimed, and there may be room all the same.
+        """
+        rows = await self._execute(queue_statements.CLAIM_HELD, workflow_id=workflow_id, limit=limit, **self._lease())
+        claimed = [claimed_run(row) for row in rows if row.id is not None]
+        return claimed if len(claimed) == len(rows) else None
 
     async def definition(self, run: ClaimedRun) -> Definition:
         """What the run's version says. Raises UnusableDefinitionError."""
@@ -286,6 +306,11 @@ class RunRepository:
     async def forget_idempotency_keys(self, *, older_than_days: int) -> None:
         """Drop the keys of requests that are too old to be sent again."""
         await self._execute(statements.FORGET_KEYS, days=older_than_days)
+
+    def _claimed(self, rows: Sequence[Row[Any]]) -> list[ClaimedRun]:
+        claimed = [claimed_run(row) for row in rows if row.lease_token is not None]
+        self.held_back += len(rows) - len(claimed)
+        return claimed
 
     @property
     def _actor(self) -> str:

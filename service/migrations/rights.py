@@ -20,6 +20,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "agents": WRITE,
         "workflows": WRITE,
         "workflow_versions": APPEND,
+        # Never deleted but with their workflow: they tell executors of runs that wait.
+        "workflow_limits": ("SELECT", "INSERT", "UPDATE"),
         # It accepts runs, marks what executors shall do with them, and takes those that no executor holds out of the
         # queue and puts them back. What a run does, and how it ends, is the executor's.
         "runs": (
@@ -61,6 +63,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "executor": {
         "workflow_versions": READ,
+        # It marks that it has claimed runs under them.
+        "workflow_limits": ("SELECT", "UPDATE (revision)"),
         "runs": ("SELECT", "UPDATE"),
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
         "signals": READ,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -132,6 +133,21 @@ workflow_versions = Table(
     ForeignKeyConstraint(["workflow_id"], ["workflows.id"], ondelete="CASCADE"),
 )
 
+# A row stays when its limits are taken away: it tells executors of runs that still wait for them.
+workflow_limits = Table(
+    "workflow_limits",
+    metadata,
+    Column("workflow_id", Uuid, ForeignKey("workflows.id", ondelete="CASCADE"), nullable=False),
+    Column("max_running", Integer, nullable=True),
+    Column("max_starts", Integer, nullable=True),
+    Column("per_seconds", Integer, nullable=True),
+    # Changes with every claim and every change: of two claims that saw the same rows, one comes too late.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _created("updated_at"),
+    PrimaryKeyConstraint("workflow_id"),
+    CheckConstraint("(max_starts IS NULL) = (per_seconds IS NULL)", name="rate"),
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -165,6 +181,11 @@ runs = Table(
     Column("signals", Integer, nullable=False, server_default=text("0")),
     # When a waiting run goes on by itself.
     _time("wake_at"),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    # The order of runs that wait for the same: when it was made, earlier by what its priority is worth.
+    _created("turn_at"),
+    # When a limit of its workflow first kept it from being claimed; stays when it is claimed.
+    _time("held_at"),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(
         ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]
@@ -179,6 +200,24 @@ runs = Table(
         postgresql_where=text("status IN ('queued', 'running')"),
     ),
     Index("ix_runs_wake_at", "wake_at", postgresql_where=text("status = 'waiting' AND wake_at IS NOT NULL")),
+    # Few runs are in these: those with a priority, and those of workflows with limits.
+    Index(
+        "ix_runs_urgent",
+        "turn_at",
+        postgresql_where=text("status = 'queued' AND priority > 0 AND held_at IS NULL"),
+    ),
+    Index(
+        "ix_runs_held",
+        "workflow_id",
+        "turn_at",
+        postgresql_where=text("status = 'queued' AND held_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_runs_started_under_limits",
+        "workflow_id",
+        "started_at",
+        postgresql_where=text("held_at IS NOT NULL"),
+    ),
     # What was asked to stop and has not.
     Index(
         "ix_runs_cancel_requested_at",
@@ -244,6 +283,7 @@ schedules = Table(
     Column("catch_up", Text, nullable=False),
     Column("catch_up_limit", Integer, nullable=False),
     Column("overlap", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     _time("paused_at"),
     # None while it is paused, and when its expression has no moment left.
     _time("next_fire_at"),

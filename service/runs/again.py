@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.platform.database import AnyRow
 from service.platform.ids import new_id
 from service.runs.insert import Accepted, KeyTakenError
+from service.runs.priority import LIFT_SECONDS
 
 RETRIED = ("failed", "cancelled")
 """The statuses of runs that can be gone on with."""
@@ -36,7 +37,7 @@ WHERE runs.id = CAST(:run_id AS uuid)
 _STORE = text(
     r"""
 WITH origin AS (
-    SELECT runs.id, runs.workflow_id, version.version, version.definition,
+    SELECT runs.id, runs.workflow_id, version.version, version.definition, runs.priority,
            COALESCE(CAST(:input AS jsonb), runs.input) AS input
     FROM runs JOIN workflow_versions AS version
       ON version.workflow_id = runs.workflow_id AND version.version = CAST(:version AS int)
@@ -50,9 +51,11 @@ WITH origin AS (
     RETURNING key
 ), run AS (
     INSERT INTO runs
-        (id, workflow_id, workflow_version, input, correlation_id, requested_by, origin_run_id, lease_token)
+        (id, workflow_id, workflow_version, input, correlation_id, requested_by, origin_run_id, lease_token,
+         priority, turn_at)
     SELECT CAST(:run_id AS uuid), workflow_id, version, input, CAST(:correlation_id AS text), CAST(:actor AS text), id,
-           CASE WHEN CAST(:retry AS boolean) THEN 1 ELSE 0 END
+           CASE WHEN CAST(:retry AS boolean) THEN 1 ELSE 0 END,
+           priority, now() - make_interval(secs => CAST(:lift AS int) * priority)
     FROM origin WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT 1 FROM keyed)
     RETURNING id, workflow_id, workflow_version, input, origin_run_id, created_at
 ), copied AS (
@@ -138,6 +141,7 @@ async def store_again(
         "topic": topic,
         "action": action,
         "audit": audit,
+        "lift": LIFT_SECONDS,
     }
     row = (await connection.execute(_STORE, values)).one_or_none()
     if row is not None:

@@ -48,7 +48,7 @@ class Execution:
         bind_contextvars(workflow_id=str(self._workflow_id))
         if self._state.backlog.is_full(len(items)):
             raise _busy("Too many runs wait to be executed.")
-        runs = tuple(NewRun(json.dumps(item.input)) for item in items)
+        runs = tuple(NewRun(json.dumps(item.input), priority=item.priority) for item in items)
         asked_for = fingerprint(self._workflow_id, asked) if key else ""
 
         def wanted(version: int) -> RunRequest:
@@ -102,6 +102,11 @@ class Execution:
             raise invalid([FieldProblem(field="header.Idempotency-Key", message=message)]) from None
 
 
+def _asked(item: ExecuteRequest) -> object:
+    """What a key stands for; without a priority it is what it was before there were any."""
+    return [item.input, item.priority] if item.priority else item.input
+
+
 def _misfits(schema: Any, items: list[ExecuteRequest]) -> list[FieldProblem]:
     """What does not fit, for one run by `input...`, for many by `runs.0.input...`; no more than can be read."""
     found: list[FieldProblem] = []
@@ -142,7 +147,7 @@ async def execute_workflow(
 ) -> AcceptedRun:
     """Execute a workflow's current version. A 202 means that the run is stored durably and will be executed."""
     item = body or ExecuteRequest()
-    accepted = await execution.accept([item], item.input, key)
+    accepted = await execution.accept([item], _asked(item), key)
     run_id = accepted.run_ids[0]
     log.info("Run accepted", run_id=str(run_id), repeated=accepted.repeated)
     response.headers["Location"] = f"{state.settings.api_prefix}/runs/{run_id}"
@@ -170,7 +175,7 @@ async def execute_workflow_many_times(
     key: IdempotencyKey = None,
 ) -> AcceptedRuns:
     """Execute a workflow's current version up to 1,000 times: all runs are accepted, or none."""
-    accepted = await execution.accept([*body.runs], [item.input for item in body.runs], key)
+    accepted = await execution.accept([*body.runs], [_asked(item) for item in body.runs], key)
     log.info("Runs accepted", runs=len(accepted.run_ids), repeated=accepted.repeated)
     _mark(response, accepted)
     return AcceptedRuns(

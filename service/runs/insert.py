@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.platform.ids import new_id
+from service.runs.priority import LIFT_SECONDS
 
 _ASKED = """
 WITH asked AS (
@@ -28,9 +29,10 @@ WITH asked AS (
     JOIN workflows AS workflow ON workflow.id = wanted.workflow_id
     WHERE workflow.current_version = COALESCE(wanted.version, workflow.current_version)
 ), item AS (
-    SELECT number, run_id, message_id, input, place FROM unnest(
-        CAST(:run_numbers AS int[]), CAST(:run_ids AS uuid[]), CAST(:message_ids AS text[]), CAST(:inputs AS text[])
-    ) WITH ORDINALITY AS item (number, run_id, message_id, input, place)
+    SELECT number, run_id, message_id, input, priority, place FROM unnest(
+        CAST(:run_numbers AS int[]), CAST(:run_ids AS uuid[]), CAST(:message_ids AS text[]), CAST(:inputs AS text[]),
+        CAST(:priorities AS smallint[])
+    ) WITH ORDINALITY AS item (number, run_id, message_id, input, priority, place)
 )"""
 # Sorted, so that two statements that hold some of the same keys wait for one another in one direction only.
 _KEYED = """, keyed AS (
@@ -47,9 +49,10 @@ _KEYED = """, keyed AS (
 )"""
 _UNKEYED = ", granted AS (SELECT * FROM asked)"
 _RUNS = """, run AS (
-    INSERT INTO runs (id, workflow_id, workflow_version, input, correlation_id, requested_by)
+    INSERT INTO runs (id, workflow_id, workflow_version, input, correlation_id, requested_by, priority, turn_at)
     SELECT item.run_id, granted.workflow_id, granted.current_version, CAST(item.input AS jsonb),
-        granted.correlation_id, granted.actor
+        granted.correlation_id, granted.actor, item.priority,
+        now() - make_interval(secs => CAST(:lift AS int) * item.priority)
     FROM granted JOIN item USING (number)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, workflow_version, created_at
@@ -95,6 +98,7 @@ class NewRun:
 
     input: str
     id: UUID = field(default_factory=new_id)
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,8 @@ def _values(requests: Sequence[RunRequest], topic: str, audit: bool) -> dict[str
         "run_ids": [run.id for _, run in runs],
         "message_ids": [str(new_id()) for _ in runs],
         "inputs": [run.input for _, run in runs],
+        "priorities": [run.priority for _, run in runs],
+        "lift": LIFT_SECONDS,
         "topic": topic,
     }
     return values

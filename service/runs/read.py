@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.platform.database import AnyRow
 from service.platform.tables import run_steps, runs, workflow_versions
 from service.runs.lists import Cursor, Filters, Sort
+from service.workflows.room import WAITS_FOR
 
 MOST_COUNTED = 10_000
 
@@ -28,6 +29,7 @@ _SUMMARY = (
     runs.c.pause_requested_at,
     runs.c.paused_at,
     runs.c.origin_run_id,
+    runs.c.priority,
 )
 
 _STEP = func.jsonb_build_object(
@@ -46,6 +48,7 @@ _FIND = (
         runs.c.input,
         runs.c.output,
         runs.c.error,
+        literal_column(WAITS_FOR).label("waits_for"),
         select(func.jsonb_agg(_STEP)).where(run_steps.c.run_id == runs.c.id).scalar_subquery().label("journal"),
         # Not the whole definition, which may be long.
         func.jsonb_path_query_array(workflow_versions.c.definition, literal_column("'$.steps[*].id'"))

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.runs.priority import Priority
+
 RunStatus = Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "waiting", "completed", "failed", "skipped", "cancelled"]
 
@@ -16,6 +18,7 @@ class ExecuteRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"input": {"name": "Ada"}}]})
 
     input: dict[str, Any] = Field(default_factory=dict, description="Read by steps as `input`")
+    priority: Priority = 0
 
 
 class BulkRequest(BaseModel):
@@ -122,6 +125,7 @@ class RunSummary(BaseModel):
     pause_requested_at: datetime | None = Field(description="Since when it is asked to pause; null again when resumed")
     paused_at: datetime | None = Field(description="Since when it is paused")
     origin_run_id: UUID | None = Field(description="The run that this one retries or replays")
+    priority: int = Field(description="From 0 to 9; higher ones are taken up first")
 
 
 class RunPage(BaseModel):
@@ -152,6 +156,10 @@ class StepAnswer(BaseModel):
 class RunAnswer(RunSummary):
     """A run with its data and its steps, these in the order of the workflow's definition."""
 
+    waits_for: Literal["concurrency", "rate"] | None = Field(
+        description="Which limit of its workflow keeps a queued run from being taken up now: that of runs at a time, or"
+        " that of runs that begin in a time"
+    )
     input: dict[str, Any]
     output: Any
     error: dict[str, Any] | None

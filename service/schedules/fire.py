@@ -165,7 +165,7 @@ def _run(row: AnyRow, planned: datetime, timetable: Timetable) -> RunRequest:
     told = input_of(row.input, schedule_id=row.id, name=row.name, planned=planned, timetable=timetable)
     return RunRequest(
         workflow_id=row.workflow_id,
-        runs=(NewRun(json.dumps(told), uuid5(_RUNS, f"{row.id}/{mark}")),),
+        runs=(NewRun(json.dumps(told), uuid5(_RUNS, f"{row.id}/{mark}"), row.priority),),
         actor=f"{SCHEDULE_ACTOR}{row.id}",
         address=None,
         correlation_id=f"schedule-{row.id}-{mark}",

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from service.agents.schemas import NAME_PATTERN
 from service.platform.moments import WrittenMoment
+from service.runs.priority import Priority
 from service.schedules.timetable import EXPRESSION_LENGTH
 
 CatchUp = Literal["skip", "latest", "all"]
@@ -81,6 +82,7 @@ class ScheduleRequest(Timing):
     overlap: Overlap = Field(
         "allow", description="`skip`: a time passes without a run while one of this schedule is not finished"
     )
+    priority: Priority = 0
 
     @field_validator("input")
     @classmethod
@@ -114,6 +116,7 @@ class ScheduleAnswer(Timing):
     catch_up: CatchUp
     catch_up_limit: int
     overlap: Overlap
+    priority: int = Field(description="Of its runs")
     paused_at: datetime | None = Field(description="Since when it is paused")
     next_fire_at: datetime | None = Field(description="Null while it is paused, and when no time is left")
     last_planned_at: datetime | None = Field(description="The planned time of its last run")

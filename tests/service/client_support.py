@@ -41,6 +41,8 @@ RUN: dict[str, Any] = {
     "cancel_requested_at": None,
     "pause_requested_at": None,
     "paused_at": None,
+    "priority": 0,
+    "waits_for": None,
     "origin_run_id": None,
     "input": {},
     "output": {"text": "hello"},

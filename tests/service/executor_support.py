@@ -160,9 +160,11 @@ async def add_message(engine: AsyncEngine, topic: str, payload: Any, *, key: str
         )
 
 
-async def submit(engine: AsyncEngine, settings: Settings, workflow_id: UUID, run_input: Any = None) -> UUID:
+async def submit(
+    engine: AsyncEngine, settings: Settings, workflow_id: UUID, run_input: Any = None, **columns: Any
+) -> UUID:
     """Store a queued run with its message in the outbox."""
-    run_id = await add_run(engine, workflow_id, run_input)
+    run_id = await add_run(engine, workflow_id, run_input, **columns)
     await add_message(engine, settings.kafka_execution_topic, message(run_id), key=str(run_id))
     return run_id
 

@@ -40,6 +40,7 @@ BODIES: dict[Operation, dict[str, Any]] = {
     ("put", "/agents/{agent_id}"): {"name": "changed", "kind": "delay", "settings": {"seconds": 2}},
     ("post", "/workflows"): {"name": "new", "steps": STEPS},
     ("put", "/workflows/{workflow_id}"): {"name": "changed", "steps": STEPS},
+    ("put", "/workflows/{workflow_id}/limits"): {"max_running": 2},
     ("post", "/workflows/{workflow_id}/execute"): {"input": {"x": 1}},
     ("post", "/workflows/{workflow_id}/execute-many"): {"runs": [{"input": {"x": 1}}]},
     ("post", "/runs/{run_id}/steps/{step_id}/signal"): {"outcome": "approve"},

@@ -60,6 +60,7 @@ def test_all_promised_commands_are_there() -> None:
             "apply",
             "validate",
             "plan",
+            "limits",
             "execute",
             "execute-many",
         },
@@ -156,6 +157,45 @@ def test_an_update_without_a_file_changes_only_what_is_set(api: Start) -> None:
     answers = api(page(AGENT), answer(AGENT))
     assert main.run(["agents", "update", "wait", "--set", "settings.seconds=5"]) == 0
     assert json.loads(answers.requests[-1].content) == {"name": "wait", "kind": "delay", "settings": {"seconds": 5}}
+
+
+WORKFLOW = {
+    "id": RUN["workflow_id"],
+    "name": "hello",
+    "description": "",
+    "version": 1,
+    "created_at": "2026-03-29T01:00:00Z",
+    "updated_at": "2026-03-29T01:00:00Z",
+}
+NO_LIMITS = {"max_running": None, "max_starts": None, "per_seconds": None}
+
+
+def test_limits_without_options_are_shown(api: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = api(page(WORKFLOW), answer(NO_LIMITS | {"max_running": 3}))
+    assert main.run(["workflows", "limits", "hello", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["max_running"] == 3
+    assert [each.method for each in answers.requests] == ["GET", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        (["--max-running", "5"], {"max_running": 5}),
+        (["--max-starts", "100", "--per-seconds", "60"], {"max_starts": 100, "per_seconds": 60}),
+        (["--none"], {}),
+    ],
+)
+def test_limits_are_set_to_what_the_options_say(options: list[str], body: dict[str, int], api: Start) -> None:
+    answers = api(page(WORKFLOW), answer(NO_LIMITS | body))
+    assert main.run(["workflows", "limits", "hello", *options]) == 0
+    assert answers.requests[-1].method == "PUT"
+    assert json.loads(answers.requests[-1].content) == body
+
+
+def test_limits_cannot_be_set_and_taken_away_at_once(api: Start) -> None:
+    answers = api()
+    assert main.run(["workflows", "limits", "hello", "--none", "--max-running", "5"]) == 2
+    assert answers.requests == []
 
 
 def test_nothing_is_deleted_when_nobody_can_be_asked(

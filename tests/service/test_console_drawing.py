@@ -116,6 +116,8 @@ def _run(**times: Any) -> RunAnswer:
             "pause_requested_at": None,
             "paused_at": None,
             "origin_run_id": None,
+            "priority": 0,
+            "waits_for": None,
             "input": {},
             "output": None,
             "error": None,

@@ -106,7 +106,8 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
         steps = [{"id": "first", "agent": "nothing"}, {"id": "second", "agent": "nothing", "needs": ["first"]}]
         workflow = await client.post("/api/v1/workflows", json={"name": "two", "steps": steps})
         place = f"/api/v1/workflows/{workflow.json()['id']}"
-        run = await client.post(f"{place}/execute", json={"input": {}})
+        limited = await client.put(f"{place}/limits", json={"max_running": 1})
+        run = await client.post(f"{place}/execute", json={"input": {}, "priority": 1})
         assert run.status_code == 202, run.text
         run_id = run.json()["run_id"]
         await finished(engine, run_id)
@@ -134,7 +135,7 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
         delayed = await client.post("/api/v1/agents", json={"name": "later", "kind": "noop"})
         key = await client.post("/api/v1/auth/keys", json={"name": "a key", "role": "viewer"})
         answers = [
-            agent, workflow, run, delayed, key, timed,
+            agent, workflow, limited, run, delayed, key, timed,
             await client.get(f"/api/v1/runs/{run_id}"),
             await client.get("/api/v1/runs"),
             await client.get("/api/v1/audit"),

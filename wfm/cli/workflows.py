@@ -111,6 +111,35 @@ def plan(cli: Cli, workflow: Workflow, run_input: Input = None, settings: InputS
 
 @command(
     app,
+    "limits",
+    examples=[
+        "wfm workflows limits hello",
+        "wfm workflows limits hello --max-running 5",
+        "wfm workflows limits hello --max-starts 100 --per-seconds 60",
+        "wfm workflows limits hello --none",
+    ],
+)
+def limits(
+    cli: Cli,
+    workflow: Workflow,
+    max_running: Annotated[int | None, typer.Option(help="So many runs at a time.", min=1)] = None,
+    max_starts: Annotated[int | None, typer.Option(help="So many runs begin in --per-seconds.", min=1)] = None,
+    per_seconds: Annotated[int | None, typer.Option(help="With --max-starts.", min=1)] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take all limits away.")] = False,
+) -> Any:
+    """Show the limits of a workflow's runs, or set all of them: what is left out is not limited any more."""
+    given = {"max_running": max_running, "max_starts": max_starts, "per_seconds": per_seconds}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if wanted and none:
+        raise CliError("--none goes with no other limit", "leave one of them out")
+    found = workflow_id(cli, workflow)
+    if not wanted and not none:
+        return cli.client.workflows.limits(found)
+    return cli.client.workflows.set_limits(found, wanted)
+
+
+@command(
+    app,
     "execute",
     examples=[
         "wfm workflows execute hello --set name=Ada --wait",
@@ -122,13 +151,15 @@ def execute(
     workflow: Workflow,
     run_input: Input = None,
     settings: InputSettings = None,
+    priority: Annotated[int, typer.Option(help="From 0 to 9; higher ones are taken up first.", min=0, max=9)] = 0,
     wait: Wait = False,
     wait_seconds: WaitSeconds = 300.0,
     key: Key = None,
 ) -> Any:
     """Execute a workflow."""
     body = cli.body(run_input, settings or [], below="input")
-    accepted = cli.client.workflows.execute(workflow_id(cli, workflow), body, idempotency_key=key)
+    found = workflow_id(cli, workflow)
+    accepted = cli.client.workflows.execute(found, body, priority=priority, idempotency_key=key)
     return accepted if not wait else finish(cli, accepted.run_id, wait_seconds)
 
 

@@ -7,6 +7,7 @@ from wfm.models import (
     AcceptedRun,
     AcceptedRuns,
     BulkRequest,
+    Limits,
     PageOfWorkflowSummary,
     PlanAnswer,
     ValidationAnswer,
@@ -67,13 +68,29 @@ def plan_workflow(workflow_id: Id, run_input: dict[str, Any] | None = None) -> C
     return Call(PlanAnswer, path={"workflow_id": workflow_id}, body=body, changes_nothing=True)
 
 
+@operation("GET /api/v1/workflows/{workflow_id}/limits")
+def get_limits(workflow_id: Id) -> Call[Limits]:
+    """How many runs of a workflow go on at a time and begin in a time at most."""
+    return Call(Limits, path={"workflow_id": workflow_id})
+
+
+@operation("PUT /api/v1/workflows/{workflow_id}/limits")
+def set_limits(workflow_id: Id, body: Limits | Body) -> Call[Limits]:
+    """Set all limits of a workflow; what is left out is not limited any more."""
+    return Call(Limits, path={"workflow_id": workflow_id}, body=body)
+
+
 @operation("POST /api/v1/workflows/{workflow_id}/execute")
 def execute(
-    workflow_id: Id, run_input: dict[str, Any] | None = None, *, idempotency_key: str | None = None
+    workflow_id: Id,
+    run_input: dict[str, Any] | None = None,
+    *,
+    priority: int = 0,
+    idempotency_key: str | None = None,
 ) -> Call[AcceptedRun]:
     """Execute the current version. Without a key it gets one of its own, so that it can be tried again."""
-    headers = new_key(idempotency_key)
-    return Call(AcceptedRun, path={"workflow_id": workflow_id}, body={"input": run_input or {}}, headers=headers)
+    body = {"input": run_input or {}} | ({"priority": priority} if priority else {})
+    return Call(AcceptedRun, path={"workflow_id": workflow_id}, body=body, headers=new_key(idempotency_key))
 
 
 @operation("POST /api/v1/workflows/{workflow_id}/execute-many")
@@ -96,6 +113,8 @@ class WorkflowOperations:
     replace = replace_workflow
     delete = delete_workflow
     plan = plan_workflow
+    limits = get_limits
+    set_limits = set_limits
     execute = execute
     execute_at_once = execute_at_once
     execute_many = Procedure(bulk.execute_many)

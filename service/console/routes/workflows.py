@@ -18,6 +18,7 @@ from service.platform.problems import ProblemError, documented
 from service.runs.execute import Execution, execute_workflow
 from service.runs.schemas import ExecuteRequest
 from service.state import ServiceState, State
+from service.workflows.limits_routes import get_workflow_limits
 from service.workflows.routes import get_workflow, get_workflow_version, list_workflows
 from service.workflows.schemas import Flow
 
@@ -60,6 +61,7 @@ async def _version_page(request: Request, state: ServiceState, workflow_id: UUID
         "workflow.html",
         workflow=workflow,
         shown=shown,
+        limits=await get_workflow_limits(workflow_id, state),
         diagrams=diagrams(shown),
         definition=definition,
         versions=range(workflow.version, max(0, workflow.version - _MOST_VERSIONS), -1),

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor import consumer as consumer_module
 from service.executor.active import ActiveRuns
+from service.executor.ahead import Ahead
+from service.executor.at_once import AtOnce
 from service.executor.consumer import ExecutionConsumer
 from service.executor.kinds.base import Agent, StepContext
 from service.executor.kinds.noop import NoopSettings
@@ -87,7 +89,8 @@ class Machinery:
             pulse=pulse,
             sweep_seconds=0.02,
         )
-        consumer = ExecutionConsumer(self.settings, repository, active, pulse=pulse)
+        at_once, ahead = AtOnce(repository, self.agents), Ahead(repository, active, pulse=pulse)
+        consumer = ExecutionConsumer(self.settings, repository, active, at_once, ahead, pulse=pulse)
         loops = [asyncio.create_task(consumer.run(stopping)), asyncio.create_task(sweeper.run(stopping))]
         await asyncio.gather(*loops)
         await active.drain(2.0)
