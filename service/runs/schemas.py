@@ -122,6 +122,8 @@ class RunSummary(BaseModel):
     pause_requested_at: datetime | None = Field(description="Since when it is asked to pause; null again when resumed")
     paused_at: datetime | None = Field(description="Since when it is paused")
     origin_run_id: UUID | None = Field(description="The run that this one retries or replays")
+    parent_run_id: UUID | None = Field(None, description="The run a step of which began this one and waits for it")
+    parent_step_id: str | None = Field(None, description="That step; of one with `for_each`: with the place, `call[0]`")
 
 
 class RunPage(BaseModel):
