@@ -1,4 +1,4 @@
-"""The parts of statements that are about runs which steps of other runs begin: their parents, and their children.
+"""The parts of statements that are about runs which steps of other runs begin, and signals that no person gives.
 
 A child is inserted by the statement that journals its step as waiting, and what becomes of it is stored as that step's
 signal by the statement that ends it; so however often an executor dies, there is one child, and one answer. Only runs
@@ -70,7 +70,7 @@ SIGNALLED = """, answered AS (
     WHERE parent.status NOT IN ('completed', 'failed', 'cancelled')
     ORDER BY answer.run_id, answer.step_id
     ON CONFLICT DO NOTHING
-    RETURNING run_id
+    RETURNING run_id, step_id
 ), related AS (
     SELECT id, CAST(sum(answers) AS int) AS answers, bool_or(is_orphan) AS is_orphan
     FROM (
@@ -126,3 +126,47 @@ ORDER BY workflows.id = CAST(:workflow_id AS uuid) DESC NULLS LAST
 LIMIT 1
 """
 """The workflow that a step wants to execute, by its id or else its name, as the run stands that the step is of."""
+
+# A step is answered from the moment on at which its attempt was journalled, which is before its message is sent. What
+# it waits for is in its version, which never changes.
+REPLIES = r"""
+WITH owner AS (
+    SELECT id FROM runs WHERE false
+), given AS (
+    SELECT number, run_id, step_id, attempt, topic, header, field, output, place FROM unnest(
+        CAST(:run_ids AS uuid[]), CAST(:step_ids AS text[]), CAST(:attempts AS int[]), CAST(:topics AS text[]),
+        CAST(:headers AS text[]), CAST(:fields AS text[]), CAST(:outputs AS text[]), CAST(:places AS text[])
+    ) WITH ORDINALITY AS given (run_id, step_id, attempt, topic, header, field, output, place, number)
+), fitting AS (
+    SELECT DISTINCT ON (given.run_id, given.step_id) given.*
+    FROM given
+    JOIN run_steps AS step ON step.run_id = given.run_id AND step.step_id = given.step_id
+     AND step.status IN ('running', 'waiting') AND step.attempt <= given.attempt
+    JOIN runs ON runs.id = given.run_id
+    JOIN workflow_versions AS version
+      ON version.workflow_id = runs.workflow_id AND version.version = runs.workflow_version
+    WHERE EXISTS (
+        SELECT 1 FROM jsonb_array_elements(
+            COALESCE(version.definition -> 'steps', jsonb_build_array())
+            || COALESCE(version.definition -> 'on_failure', jsonb_build_array())
+        ) AS known
+        WHERE known ->> 'id' = regexp_replace(given.step_id, '\[[0-9]+\]$', '')
+          AND known #>> '{agent,kind}' = 'kafka'
+          AND known #>> '{agent,settings,reply,topic}' = given.topic
+          AND CASE WHEN known #>> '{agent,settings,reply,field}' IS NULL
+                   THEN COALESCE(known #>> '{agent,settings,reply,header}', 'reply_id') = given.header
+                   ELSE known #>> '{agent,settings,reply,field}' = given.field END
+    )
+    ORDER BY given.run_id, given.step_id, given.number
+), answer AS (
+    SELECT run_id, step_id, CAST(output AS jsonb) AS output, CAST(NULL AS jsonb) AS error, place AS given_by
+    FROM fitting
+), orphan AS (
+    SELECT id FROM owner
+)"""
+"""For a statement that makes replies the signals of the steps that wait for them. It may be repeated."""
+
+REPLIES_TAKEN = """
+SELECT fitting.topic, count(*) AS answers FROM answered JOIN fitting USING (run_id, step_id) GROUP BY fitting.topic
+"""
+"""How many were new, by topic."""

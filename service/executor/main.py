@@ -10,6 +10,7 @@ from service.executor.consumer import ExecutionConsumer
 from service.executor.kinds.registry import close_agents, create_agents
 from service.executor.kinds.workflow import WorkflowAgent
 from service.executor.leases import Heartbeat, Sweeper
+from service.executor.replies import ReplyConsumer
 from service.executor.repository import RunRepository
 from service.executor.runner import Runner
 from service.platform.database import create_engine
@@ -51,7 +52,10 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
         if isinstance(agent, WorkflowAgent):
             agent.callees = StoredCallees(repository.read_callee)
     active = ActiveRuns(settings.executor_concurrency, Runner(repository, agents).execute)
+    # Without topics there is nothing to read.
+    replies = (ReplyConsumer(settings, repository, pulse=pulse),) if settings.kafka_agent_reply_topics else ()
     loops = (
+        *replies,
         ExecutionConsumer(settings, repository, active, pulse=pulse),
         CancellationListener(settings, repository, active, pulse=pulse),
         Sweeper(

@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import TextClause
@@ -30,6 +30,9 @@ from service.executor.values import encode, problem
 from service.executor.waiting import Signal
 from service.platform.coalescer import Coalescer
 from service.platform.database import autocommit
+
+if TYPE_CHECKING:
+    from service.executor.replies import Reply
 
 BATCH_RUNS = 128
 """Runs whose journals or ends are written by one statement at most."""
@@ -246,6 +249,21 @@ class RunRepository:
         if changes is None:
             return bool(await self._execute(statements.PARK, **values))
         return bool(await self._tell(statements.PARK_PARENT, **values, **changes))
+
+    async def take_replies(self, replies: Sequence[Reply]) -> dict[str, int]:
+        """Signal the steps that wait for the replies; returns how many did, by topic."""
+        rows = await self._tell(
+            statements.TAKE_REPLIES,
+            run_ids=[each.run_id for each in replies],
+            step_ids=[each.step_id for each in replies],
+            attempts=[each.attempt for each in replies],
+            topics=[each.topic for each in replies],
+            headers=[each.header for each in replies],
+            fields=[each.field for each in replies],
+            outputs=[each.output for each in replies],
+            places=[each.place for each in replies],
+        )
+        return {row.topic: row.answers for row in rows}
 
     async def read_callee(self, run_id: UUID, workflow: str, version: int | None) -> Sequence[Row[Any]]:
         """The workflow that a step of the run wants to execute, by its id or else its name."""

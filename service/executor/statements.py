@@ -260,6 +260,8 @@ PARK_PARENT = text(_PARK + _OF_PARENT + _PARKED)
 
 READ_CALLEE = text(family.READ_CALLEE)
 
+TAKE_REPLIES = text(family.REPLIES + family.SIGNALLED + family.REPLIES_TAKEN)
+
 READ_SIGNALS = text("SELECT step_id, output, error FROM signals WHERE run_id = CAST(:run_id AS uuid)")
 
 RELEASE = text(

@@ -44,6 +44,16 @@ class Waiting:
             "otherwise": self.otherwise,
         }
 
+    @property
+    def missed(self) -> str:
+        """Why the step fails when its time is over."""
+        missing = "nobody signalled the step"
+        if self.kind == "workflow":
+            missing = f"the run {self.shown.get('run_id')} did not end"
+        elif self.kind == "kafka":
+            missing = f"no reply came on {self.shown.get('topic')}"
+        return f"{missing} within {self.timeout_seconds or 0:g} s"
+
     def redacted(self, clear: Callable[[Any], Any]) -> "Waiting":
         """The same, with all that an agent could have put a secret into cleared of it."""
         child = None if self.child is None else replace(self.child, input=clear(self.child.input))

@@ -158,11 +158,7 @@ class Work:
     def _time_is_over(self, state: StepState) -> None:
         waits = state.waits
         if waits is None or waits.on_timeout == "fail":
-            seconds = waits.timeout_seconds if waits is not None else 0
-            child = None if waits is None else waits.shown.get("run_id")
-            detail = f"nobody signalled the step within {seconds:g} s"
-            if child is not None:
-                detail = f"the run {child} did not end within {seconds:g} s"
+            detail = "nobody signalled the step in time" if waits is None else waits.missed
             self._fail(state, StepFailedError("timeout", detail, retryable=False))
         else:
             self._complete(state, waits.otherwise)

@@ -219,6 +219,7 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
             statements.NOTE_FAILURE_OF_PARENT,
             statements.FINISH_RELATED,
             statements.READ_CALLEE,
+            statements.TAKE_REPLIES,
             statements.READ_SIGNALS,
             statements.FORGET_MESSAGES,
         ):
