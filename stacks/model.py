@@ -248,6 +248,9 @@ class Stack(Part):
         for own in {kafka.execution_topic, kafka.cancellation_topic} & set(self.executor.kafka_topics):
             wanted = "it is a topic of the service itself, where no agent may publish; take it out"
             yield Fault("executor.kafkaTopics", own, wanted, "kafka-topics-exist")
+        for own in {kafka.execution_topic, kafka.cancellation_topic} & set(self.executor.kafka_reply_topics):
+            wanted = "it is a topic of the service itself, where no replies come; take it out"
+            yield Fault("executor.kafkaReplyTopics", own, wanted, "kafka-topics-exist")
         if self.target == "docker" and kafka.nodes > 1:
             yield Fault("kafka.nodes", kafka.nodes, "a cluster needs target: kubernetes", "kafka-broker-count-prod")
         if kafka.replication > kafka.nodes:

@@ -642,6 +642,10 @@ class RunAnswer(Received):
     origin_run_id: UUID | None
     """The run that this one retries or replays"""
     output: Any
+    parent_run_id: UUID | None = None
+    """The run a step of which began this one and waits for it"""
+    parent_step_id: str | None = None
+    """That step; of one with `for_each`: with the place, `call[0]`"""
     pause_requested_at: datetime | None
     """Since when it is asked to pause; null again when resumed"""
     paused_at: datetime | None
@@ -672,6 +676,10 @@ class RunSummary(Received):
     id: UUID
     origin_run_id: UUID | None
     """The run that this one retries or replays"""
+    parent_run_id: UUID | None = None
+    """The run a step of which began this one and waits for it"""
+    parent_step_id: str | None = None
+    """That step; of one with `for_each`: with the place, `call[0]`"""
     pause_requested_at: datetime | None
     """Since when it is asked to pause; null again when resumed"""
     paused_at: datetime | None

@@ -11,6 +11,9 @@ from stacks.model import Stack
 EXECUTOR_GROUP = "workflow-executor"
 """The consumer group of the executors; the service's own name for it."""
 
+REPLY_GROUP = "workflow-replies"
+"""The one in which they read replies; the service's own name for it."""
+
 PROGRAMS = ("api", "relay", "executor", "migrations")
 """Who logs in. Each has only the rights its work needs."""
 
@@ -29,7 +32,7 @@ def access_plan(stack: Stack, layout: ClusterLayout, logins: Mapping[str, Sequen
             "min_in_sync": settings.min_in_sync,
             "retention_hours": settings.retention_hours,
         }
-        for name in (settings.execution_topic, settings.cancellation_topic, *stack.executor.kafka_topics)
+        for name in (settings.execution_topic, settings.cancellation_topic, *_of_agents(stack))
     ]
     plan = {
         "brokers": layout.addresses(INTERNAL_PORT),
@@ -53,13 +56,20 @@ def _grants(stack: Stack, program: str) -> list[dict[str, object]]:
             return list(_on("topic", topics, "WRITE"))
         case "executor":
             published = _on("topic", stack.executor.kafka_topics, "WRITE")
-            return [*_on("topic", topics, "READ"), *_on("group", [EXECUTOR_GROUP], "READ"), *published]
+            replies = stack.executor.kafka_reply_topics
+            groups = [EXECUTOR_GROUP, REPLY_GROUP] if replies else [EXECUTOR_GROUP]
+            return [*_on("topic", (*topics, *replies), "READ"), *_on("group", groups, "READ"), *published]
         case "api":
             # It sends and reads nothing itself; operators look at topics and lag from its container.
             return [*_on("topic", topics, "DESCRIBE"), *_on("group", [EXECUTOR_GROUP], "DESCRIBE")]
         case "migrations":
-            return list(_on("topic", (*topics, *stack.executor.kafka_topics), "DESCRIBE"))
+            return list(_on("topic", (*topics, *_of_agents(stack)), "DESCRIBE"))
     raise KeyError(program)
+
+
+def _of_agents(stack: Stack) -> Iterable[str]:
+    """Each once: a topic may be written to and read from."""
+    return dict.fromkeys((*stack.executor.kafka_topics, *stack.executor.kafka_reply_topics))
 
 
 def _on(kind: str, names: Iterable[str], operation: str) -> Iterable[dict[str, object]]:

@@ -68,6 +68,9 @@ class Migrations(pulumi.ComponentResource):
                     "KAFKA_TOPIC_REPLICATION": str(parts.kafka.replication),
                     # Whoever runs other brokers makes the topics there.
                     "KAFKA_AGENT_TOPICS": ",".join(stack.executor.kafka_topics if stack.kafka.provision else ()),
+                    "KAFKA_AGENT_REPLY_TOPICS": ",".join(
+                        stack.executor.kafka_reply_topics if stack.kafka.provision else ()
+                    ),
                 },
                 told=parts.postgres.told("migrations"),
                 secret_files={**parts.secret_files("migrations"), "admin_password": parts.secrets.admin},
@@ -169,6 +172,7 @@ class Executors(pulumi.ComponentResource):
             "EXECUTOR_CONCURRENCY": str(executor.concurrency),
             "EXECUTOR_LEASE_SECONDS": str(executor.lease_seconds),
             "KAFKA_AGENT_TOPICS": ",".join(executor.kafka_topics),
+            "KAFKA_AGENT_REPLY_TOPICS": ",".join(executor.kafka_reply_topics),
             "AGENT_SECRETS_DIR": secret_path(AGENT_SECRETS) if executor.agent_secrets else "",
             **hosts_env(parts.stack),
         }

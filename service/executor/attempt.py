@@ -74,6 +74,8 @@ async def _call(prepared: PreparedStep, context: StepContext) -> Outcome:
         if isinstance(output, Waiting):
             output = output.redacted(context.secrets.redacted)
             check_output(output.as_json())
+            if output.child is not None:
+                check_output(output.child.input)
         else:
             output = context.secrets.redacted(output)
             check_output(output)

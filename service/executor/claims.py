@@ -41,6 +41,8 @@ class ClaimedRun:
     error: Mapping[str, Any] | None
     pause_requested: bool = False
     signals: int = 0
+    has_parent: bool = False
+    """Whether a step of another run began it, and waits for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def claimed_run(row: Row[Any]) -> ClaimedRun:
         error=row.error,
         pause_requested=bool(row.pause_requested),
         signals=row.signals,
+        has_parent=row.parent_run_id is not None,
     )
 
 

@@ -65,6 +65,7 @@ WITH given AS (
 ), fit AS (
     SELECT given.message_id FROM runs JOIN given USING (id)
     WHERE runs.status = 'queued' AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
+      AND runs.parent_run_id IS NULL
       AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
       AND runs.workflow_id = given.workflow_id AND runs.workflow_version = given.version
       AND runs.input = CAST(given.input AS jsonb)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.executor.kinds.workflow import WORKFLOW
 from service.executor.retry import MAX_PAUSE_SECONDS, RetrySettings
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -44,6 +45,11 @@ class Definition:
     timeout_seconds: float | None = None
     output_schema: Mapping[str, Any] | None = None
     on_failure: Mapping[str, StepDefinition] = field(default_factory=dict)
+
+    @property
+    def executes_workflows(self) -> bool:
+        """Whether a step of it may begin another run."""
+        return any(step.kind == WORKFLOW for step in (*self.steps.values(), *self.on_failure.values()))
 
     @property
     def leaves(self) -> tuple[str, ...]:

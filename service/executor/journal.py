@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
+from service.executor.kinds.workflow import WORKFLOW
 from service.executor.progress import WAITING, JournalledStep, StepState
 from service.executor.values import encode
 from service.executor.waiting import Waiting
@@ -25,11 +26,18 @@ def encode_steps(steps: Sequence[StepState]) -> str:
                 # Ages, not times: the database's clock is the only one that counts.
                 "started_ago": None if state.started is None else now - state.started,
                 "finished_ago": None if state.finished is None else now - state.finished,
-                **({"waits": state.waits.as_json()} if state.waits is not None and state.status == WAITING else {}),
+                **_waits(state),
             }
             for state in steps
         ]
     )
+
+
+def _waits(state: StepState) -> dict[str, Any]:
+    """What it waits for; the run that a step has begun is told also when it has ended."""
+    if state.waits is None or (state.status != WAITING and state.waits.kind != WORKFLOW):
+        return {}
+    return {"waits": state.waits.as_json()}
 
 
 def journalled_step(row: Row[Any]) -> JournalledStep:

@@ -6,15 +6,19 @@ from contextlib import suppress
 from service.executor.active import ActiveRuns
 from service.executor.ahead import Ahead
 from service.executor.at_once import AtOnce
+from service.executor.callees import StoredCallees
 from service.executor.cancellations import CancellationListener
 from service.executor.consumer import ExecutionConsumer
 from service.executor.kinds.registry import close_agents, create_agents
+from service.executor.kinds.workflow import WorkflowAgent
 from service.executor.leases import Heartbeat, Sweeper
+from service.executor.replies import ReplyConsumer
 from service.executor.repository import RunRepository
 from service.executor.runner import Runner
 from service.platform.database import create_engine
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
+from service.platform.wakeup import OutboxWakeup
 from service.platform.worker_http import serve_health
 from service.platform.worker_loop import Pulse, stop_on_signals
 
@@ -34,16 +38,27 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     pulse = Pulse()
     agents = create_agents(settings)
     engine = create_engine(settings, application="workflow-executor")
+    wakeup = OutboxWakeup(engine)
+    wakeup.start()
     repository = RunRepository(
         engine,
         owner=settings.executor_id,
         lease_seconds=lease,
         audit=settings.enable_audit_logging,
         connections=settings.database_pool_size,
+        execution_topic=settings.kafka_execution_topic,
+        cancellation_topic=settings.kafka_cancellation_topic,
+        wake=wakeup.wake,
     )
+    for agent in agents.values():
+        if isinstance(agent, WorkflowAgent):
+            agent.callees = StoredCallees(repository.read_callee)
     active = ActiveRuns(settings.executor_concurrency, Runner(repository, agents).execute)
     ahead = Ahead(repository, active, pulse=pulse)
+    # Without topics there is nothing to read.
+    replies = (ReplyConsumer(settings, repository, pulse=pulse),) if settings.kafka_agent_reply_topics else ()
     loops = (
+        *replies,
         ahead,
         ExecutionConsumer(settings, repository, active, AtOnce(repository, agents), ahead, pulse=pulse),
         CancellationListener(settings, repository, active, pulse=pulse),
@@ -77,6 +92,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
         await active.drain(2.0)
         await close_agents(agents)
         await repository.close()
+        await wakeup.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await engine.dispose()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import TextClause
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP
 from service.executor import queue_statements, statements
+from service.executor.children import changes_of_children
 from service.executor.claims import ClaimedRun, EndedRun, Marks, claimed_run, lost, marks_of
 from service.executor.conclusion import END_RECEIVED, Conclusion, received_values
 from service.executor.definition import Definition, UnusableDefinitionError, parse_definition
@@ -30,6 +31,9 @@ from service.executor.values import encode, problem
 from service.executor.waiting import Signal
 from service.platform.coalescer import Coalescer
 from service.platform.database import autocommit
+
+if TYPE_CHECKING:
+    from service.executor.replies import Reply
 
 BATCH_RUNS = 128
 """Runs whose journals or ends are written by one statement at most."""
@@ -49,15 +53,28 @@ class _Ended(_Journalled):
     status: str
     output: str | None
     error: str | None
+    is_related: bool
 
 
 class RunRepository:
     """Claims, journals and ends runs on behalf of one executor; what many runs write at once is written together."""
 
     def __init__(
-        self, engine: AsyncEngine, *, owner: str, lease_seconds: float, audit: bool, connections: int = 5
+        self,
+        engine: AsyncEngine,
+        *,
+        owner: str,
+        lease_seconds: float,
+        audit: bool,
+        connections: int = 5,
+        execution_topic: str | None = None,
+        cancellation_topic: str | None = None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
+        """``wake`` is called when there is something in the outbox. Without topics nobody is told anything."""
         self._engine = engine
+        self._topics = {"execution_topic": execution_topic, "cancellation_topic": cancellation_topic}
+        self._wake = wake
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._audit = audit
@@ -166,11 +183,23 @@ class RunRepository:
         return [journalled_step(row) for row in rows]
 
     async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> Marks:
-        """Write the steps' states; returns what somebody asks of the run.
+        """Write the steps' states, with the runs that they begin; returns what somebody asks of the run.
 
         Raises LeaseLostError, having written nothing.
         """
-        return await self._journals.ask(_Journalled(run, encode_steps(steps)))
+        changes = changes_of_children(steps)
+        if changes is None:
+            return await self._journals.ask(_Journalled(run, encode_steps(steps)))
+        rows = await self._tell(
+            statements.JOURNAL_OF_PARENT,
+            run_ids=[run.id],
+            tokens=[run.token],
+            steps=[encode_steps(steps)],
+            **changes,
+        )
+        if not rows:
+            raise lost(run)
+        return marks_of(rows[0])
 
     async def _journal_all(self, journals: Sequence[_Journalled]) -> list[Marks | Exception]:
         rows = await self._execute(
@@ -187,13 +216,12 @@ class RunRepository:
 
         Raises LeaseLostError, having written nothing.
         """
-        rows = await self._execute(
-            statements.NOTE_FAILURE,
-            run_id=run.id,
-            token=run.token,
-            steps=encode_steps(steps),
-            error=encode(error),
-        )
+        values = {"run_id": run.id, "token": run.token, "steps": encode_steps(steps), "error": encode(error)}
+        changes = changes_of_children(steps)
+        if changes is None:
+            rows = await self._execute(statements.NOTE_FAILURE, **values)
+        else:
+            rows = await self._tell(statements.NOTE_FAILURE_OF_PARENT, **values, **changes)
         if not rows:
             raise lost(run)
 
@@ -205,9 +233,11 @@ class RunRepository:
         *,
         output: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
+        may_have_children: bool = False,
     ) -> float:
         """Bring the run to a final state, journal the steps and write the audit record, all at once.
 
+        A step that waits for its end is signalled; children that have not ended are asked to stop.
         Returns the seconds since the run was accepted. Raises LeaseLostError, having written nothing.
         """
         ending = _Ended(
@@ -216,21 +246,23 @@ class RunRepository:
             status,
             None if output is None else encode(output),
             None if error is None else encode(error),
+            may_have_children or run.has_parent,
         )
         return await self._endings.ask(ending)
 
     async def _finish_all(self, endings: Sequence[_Ended]) -> list[float | Exception]:
-        rows = await self._execute(
-            statements.FINISH,
-            run_ids=[each.run.id for each in endings],
-            tokens=[each.run.token for each in endings],
-            statuses=[each.status for each in endings],
-            outputs=[each.output for each in endings],
-            errors=[each.error for each in endings],
-            steps=[each.steps for each in endings],
-            audit=self._audit,
-            actor=self._actor,
-        )
+        values = {
+            "run_ids": [each.run.id for each in endings],
+            "tokens": [each.run.token for each in endings],
+            "statuses": [each.status for each in endings],
+            "outputs": [each.output for each in endings],
+            "errors": [each.error for each in endings],
+            "steps": [each.steps for each in endings],
+        }
+        if any(each.is_related for each in endings):
+            rows = await self._tell(statements.FINISH_RELATED, **values)
+        else:
+            rows = await self._execute(statements.FINISH, **values, audit=self._audit, actor=self._actor)
         found = {row.id: float(row.seconds) for row in rows}
         return [found.get(each.run.id, lost(each.run)) for each in endings]
 
@@ -247,16 +279,43 @@ class RunRepository:
         ``paused`` until it is resumed, ``waiting`` until one more of its steps is signalled or after ``wake`` seconds.
         False, having written nothing, where it is not ours any more, or something else is asked of it meanwhile.
         """
-        rows = await self._execute(
-            statements.PARK,
-            run_id=run.id,
-            token=run.token,
-            steps=encode_steps(steps),
-            status=status,
-            signals=signals,
-            wake=wake,
+        values = {
+            "run_id": run.id,
+            "token": run.token,
+            "steps": encode_steps(steps),
+            "status": status,
+            "signals": signals,
+            "wake": wake,
+        }
+        changes = changes_of_children(steps)
+        if changes is None:
+            return bool(await self._execute(statements.PARK, **values))
+        return bool(await self._tell(statements.PARK_PARENT, **values, **changes))
+
+    async def take_replies(self, replies: Sequence[Reply]) -> dict[str, int]:
+        """Signal the steps that wait for the replies; returns how many did, by topic."""
+        rows = await self._tell(
+            statements.TAKE_REPLIES,
+            run_ids=[each.run_id for each in replies],
+            step_ids=[each.step_id for each in replies],
+            attempts=[each.attempt for each in replies],
+            topics=[each.topic for each in replies],
+            headers=[each.header for each in replies],
+            fields=[each.field for each in replies],
+            outputs=[each.output for each in replies],
+            places=[each.place for each in replies],
         )
-        return bool(rows)
+        return {row.topic: row.answers for row in rows}
+
+    async def read_callee(self, run_id: UUID, workflow: str, version: int | None) -> Sequence[Row[Any]]:
+        """The workflow that a step of the run wants to execute, by its id or else its name."""
+        try:
+            workflow_id = UUID(workflow)
+        except ValueError:
+            workflow_id = None
+        return await self._execute(
+            statements.READ_CALLEE, run_id=run_id, workflow_id=workflow_id, name=workflow, version=version
+        )
 
     async def read_signals(self, run: ClaimedRun) -> dict[str, Signal]:
         """How the steps that were signalled so far end, by their names in the journal."""
@@ -280,8 +339,7 @@ class RunRepository:
 
     async def cancel_queued(self, run_id: UUID) -> bool:
         """End a run that was asked to be cancelled and that no executor holds; returns whether this did it."""
-        rows = await self._execute(statements.CANCEL_QUEUED, run_id=run_id, audit=self._audit, actor=self._actor)
-        return bool(rows)
+        return bool(await self._tell(statements.CANCEL_QUEUED, run_id=run_id))
 
     async def force_cancellations(self, limit: int, *, after_seconds: float) -> list[EndedRun]:
         """End runs that were asked to stop: those that no executor holds, and those whose executor did not stop them.
@@ -289,13 +347,11 @@ class RunRepository:
         Whoever holds one of the latter can write nothing of it any more.
         """
         detail = f"its executor did not stop within {after_seconds:g} s of the request"
-        rows = await self._execute(
+        rows = await self._tell(
             statements.FORCE_CANCELLATIONS,
             limit=limit,
             after=after_seconds,
             error=encode(problem("cancel-forced", "The run was ended without its executor", detail)),
-            audit=self._audit,
-            actor=self._actor,
         )
         return [EndedRun(row.id, row.status, row.correlation_id, float(row.seconds)) for row in rows]
 
@@ -318,6 +374,13 @@ class RunRepository:
 
     def _lease(self) -> dict[str, Any]:
         return {"owner": self._owner, "lease": self._lease_seconds}
+
+    async def _tell(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
+        """Execute a statement that may tell other executors something."""
+        rows = await self._execute(statement, **values, **self._topics, audit=self._audit, actor=self._actor)
+        if rows:
+            self._wake()
+        return rows
 
     async def _execute(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
         async with self._connections, autocommit(self._engine) as connection:

@@ -63,6 +63,7 @@ class _Execution:
         self._known: list[JournalledStep] = []
         self._signals: dict[str, Signal] = {}
         self._claimed = time.monotonic()
+        self._may_have_children = False
 
     async def run_to_end(self) -> None:
         run = self._run
@@ -71,6 +72,7 @@ class _Execution:
         except UnusableDefinitionError as error:
             await self._finish(None, FAILED, error=problem("definition", "The workflow cannot be executed", str(error)))
             return
+        self._may_have_children = definition.executes_workflows
         # Only a run that somebody worked on before has a journal.
         if run.token > 1:
             self._known = await self._kept_trying(lambda: self._repository.read_journal(run))
@@ -209,7 +211,9 @@ class _Execution:
     ) -> None:
         steps = progress.changes() if progress else []
         seconds = await self._kept_trying(
-            lambda: self._repository.finish(self._run, status, steps, output=output, error=error)
+            lambda: self._repository.finish(
+                self._run, status, steps, output=output, error=error, may_have_children=self._may_have_children
+            )
         )
         metrics.count_ended(status, seconds)
         log.info(f"Run {status}", seconds=round(seconds, 6), **({"code": error["code"]} if error else {}))

@@ -3,6 +3,7 @@
 
 from sqlalchemy import text
 
+from service.executor import family
 from service.webhooks.enqueue import NOTED
 
 # Whether claims of the workflow's runs have to keep limits. Read once in a statement, of a table with few rows.
@@ -36,13 +37,13 @@ claimed AS (
     WHERE runs.id = due.id AND NOT due.limited
     RETURNING runs.id, runs.lease_token, runs.workflow_id, runs.workflow_version, runs.correlation_id,
               runs.requested_by, runs.attempt, runs.input, runs.cancel_requested_at, runs.started_at,
-              runs.error, runs.pause_requested_at, runs.paused_seconds, runs.signals
+              runs.error, runs.pause_requested_at, runs.paused_seconds, runs.signals, runs.parent_run_id
 )
 SELECT claimed.id, claimed.lease_token, claimed.workflow_id, claimed.correlation_id, claimed.requested_by,
        claimed.attempt, claimed.cancel_requested_at IS NOT NULL AS cancel_requested,
        claimed.pause_requested_at IS NOT NULL AS pause_requested,
        COALESCE(EXTRACT(EPOCH FROM now() - claimed.started_at) - claimed.paused_seconds, 0) AS running_seconds,
-       claimed.input, claimed.error, claimed.workflow_version, claimed.signals
+       claimed.input, claimed.error, claimed.workflow_version, claimed.signals, claimed.parent_run_id
 FROM claimed
 """
 
@@ -165,7 +166,7 @@ held AS (
     FOR NO KEY UPDATE OF runs
 )"""
 
-JOURNAL = text(
+_JOURNAL = (
     """
 WITH given AS (
     SELECT id, token, steps FROM unnest(CAST(:run_ids AS uuid[]), CAST(:tokens AS bigint[]), CAST(:steps AS text[]))
@@ -176,14 +177,19 @@ WITH given AS (
     SELECT id, cancel_requested_at, pause_requested_at, signals FROM held
 ), """
     + WRITE_STEPS
-    + """
+)
+_MARKS = """
 SELECT id, cancel_requested_at IS NOT NULL AS cancel_requested, pause_requested_at IS NOT NULL AS pause_requested,
        signals
 FROM owner
 """
-)
 
-NOTE_FAILURE = text(
+JOURNAL = text(_JOURNAL + _MARKS)
+# For steps that begin runs, or leave those that they have begun.
+_OF_PARENT = family.CHILDREN + family.SIGNALLED
+JOURNAL_OF_PARENT = text(_JOURNAL + _OF_PARENT + _MARKS)
+
+_NOTE_FAILURE = (
     """
 WITH given AS (
     SELECT CAST(:run_id AS uuid) AS id, CAST(:token AS bigint) AS token, CAST(:steps AS text) AS steps
@@ -193,10 +199,13 @@ WITH given AS (
     RETURNING runs.id
 ), """
     + WRITE_STEPS
-    + """
+)
+_NOTED_FAILURE = """
 SELECT id FROM owner
 """
-)
+
+NOTE_FAILURE = text(_NOTE_FAILURE + _NOTED_FAILURE)
+NOTE_FAILURE_OF_PARENT = text(_NOTE_FAILURE + _OF_PARENT + _NOTED_FAILURE)
 
 # The journal of the runs that "owner" ended without an executor.
 _GIVE_UP_STEPS = """
@@ -220,8 +229,7 @@ audited AS (
     + NOTED
 )
 
-# The second half of the answer is for a repetition: the first try did it, but its answer was lost on the way.
-FINISH = text(
+_FINISH = (
     """
 WITH given AS (
     SELECT id, token, status, output, error, steps FROM unnest(
@@ -237,21 +245,28 @@ WITH given AS (
     FROM held JOIN given USING (id)
     WHERE runs.id = held.id
     RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
-              runs.started_at, runs.finished_at - runs.created_at AS duration
+              runs.started_at, runs.finished_at - runs.created_at AS duration, runs.parent_run_id, runs.parent_step_id,
+              CASE WHEN runs.parent_run_id IS NOT NULL THEN runs.output END AS output
 ), """
     + WRITE_STEPS
     + ","
     + TOLD
-    + """
+)
+# The second half of the answer is for a repetition: the first try did it, but its answer was lost on the way.
+_FINISHED = """
 SELECT id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 UNION ALL
 SELECT runs.id, EXTRACT(EPOCH FROM runs.finished_at - runs.created_at) FROM runs JOIN given USING (id)
 WHERE runs.lease_token = given.token AND runs.status = given.status
 """
-)
+_OF_RELATED = family.ENDED + family.SIGNALLED
+
+FINISH = text(_FINISH + _FINISHED)
+# For runs that have a parent, or may have children.
+FINISH_RELATED = text(_FINISH + _OF_RELATED + _FINISHED)
 
 # Only where nothing new was asked of the run since. Who repeats it after a lost answer is told as the first time.
-PARK = text(
+_PARK = (
     """
 WITH given AS (
     SELECT CAST(:run_id AS uuid) AS id, CAST(:token AS bigint) AS token, CAST(:steps AS text) AS steps,
@@ -269,12 +284,19 @@ WITH given AS (
     RETURNING runs.id
 ), """
     + WRITE_STEPS
-    + """
+)
+_PARKED = """
 SELECT id FROM owner
 UNION ALL
 SELECT runs.id FROM runs JOIN given USING (id) WHERE runs.lease_token = given.token AND runs.status = given.status
 """
-)
+
+PARK = text(_PARK + _PARKED)
+PARK_PARENT = text(_PARK + _OF_PARENT + _PARKED)
+
+READ_CALLEE = text(family.READ_CALLEE)
+
+TAKE_REPLIES = text(family.REPLIES + family.SIGNALLED + family.REPLIES_TAKEN)
 
 READ_SIGNALS = text("SELECT step_id, output, error FROM signals WHERE run_id = CAST(:run_id AS uuid)")
 
@@ -306,11 +328,13 @@ CANCEL_QUEUED = text(
 WITH owner AS (
     UPDATE runs SET status = CASE WHEN error IS NULL THEN 'cancelled' ELSE 'failed' END, finished_at = now()
     WHERE id = CAST(:run_id AS uuid) AND status IN ('queued', 'paused', 'waiting') AND cancel_requested_at IS NOT NULL
-    RETURNING id, status, workflow_id, correlation_id, requested_by, error, started_at
+    RETURNING id, status, workflow_id, correlation_id, requested_by, error, started_at, parent_run_id, parent_step_id,
+              output
 ), """
     + _GIVE_UP_STEPS
     + ","
     + TOLD
+    + _OF_RELATED
     + """
 SELECT id FROM owner
 """
@@ -333,11 +357,13 @@ WITH due AS (
         finished_at = now(), lease_owner = NULL, lease_expires_at = NULL, lease_token = runs.lease_token + 1
     FROM due WHERE runs.id = due.id
     RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
-              runs.started_at, runs.finished_at - runs.created_at AS duration
+              runs.started_at, runs.finished_at - runs.created_at AS duration, runs.parent_run_id, runs.parent_step_id,
+              runs.output
 ), """
     + _GIVE_UP_STEPS
     + ","
     + TOLD
+    + _OF_RELATED
     + """
 SELECT id, status, correlation_id, EXTRACT(EPOCH FROM duration) AS seconds FROM owner
 """

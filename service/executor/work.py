@@ -21,6 +21,7 @@ from service.executor.progress import (
     Progress,
     StepState,
 )
+from service.executor.values import check_output
 from service.executor.waiting import Signal, Waiting
 from service.platform.logging import get_logger
 
@@ -138,18 +139,26 @@ class Work:
             if signal is None:
                 self._time_is_over(state)
             elif signal.error is None:
-                self._complete(state, signal.output)
+                self._take_up(state, signal.output)
             else:
                 detail = str(signal.error.get("detail", ""))
                 self._fail(state, StepFailedError(str(signal.error.get("code")), detail, retryable=False))
                 state.error = dict(signal.error)
         return ended
 
+    def _take_up(self, state: StepState, output: Any) -> None:
+        try:
+            # That of a whole run may be larger than that of a step.
+            check_output(output)
+        except StepFailedError as failure:
+            self._fail(state, failure)
+        else:
+            self._complete(state, output)
+
     def _time_is_over(self, state: StepState) -> None:
         waits = state.waits
         if waits is None or waits.on_timeout == "fail":
-            seconds = waits.timeout_seconds if waits is not None else 0
-            detail = f"nobody signalled the step within {seconds:g} s"
+            detail = "nobody signalled the step in time" if waits is None else waits.missed
             self._fail(state, StepFailedError("timeout", detail, retryable=False))
         else:
             self._complete(state, waits.otherwise)

@@ -62,12 +62,16 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "dead_letters": ("SELECT (place, times, state)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
     "executor": {
+        # A step executes a workflow that it knows by name.
+        "workflows": ("SELECT (id, name, current_version)",),
         "workflow_versions": READ,
         # It marks that it has claimed runs under them.
         "workflow_limits": ("SELECT", "UPDATE (revision)"),
-        "runs": ("SELECT", "UPDATE"),
+        # A step begins a run, with its message; the end of one is a signal for the step that began it.
+        "runs": ("SELECT", "INSERT", "UPDATE"),
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
-        "signals": READ,
+        "signals": APPEND,
+        "outbox": ("INSERT",),
         "inbox": ("SELECT", "INSERT", "DELETE"),
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),

@@ -234,7 +234,8 @@ async def ensure_topics(settings: Settings) -> list[str]:
 
     Raises KafkaUnavailableError when the brokers do not answer or refuse, KafkaRefusedError when this login may not.
     """
-    wanted = [settings.kafka_execution_topic, settings.kafka_cancellation_topic, *settings.kafka_agent_topics]
+    own = (settings.kafka_execution_topic, settings.kafka_cancellation_topic)
+    wanted = dict.fromkeys((*own, *settings.kafka_agent_topics, *settings.kafka_agent_reply_topics))
     admin = AIOKafkaAdminClient(
         **connection_options(settings), client_id="migrate", request_timeout_ms=_REQUEST_MILLISECONDS
     )

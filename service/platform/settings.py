@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     worker_http_port: int = Field(8001, ge=1, le=65535)
     http_agent_allowed_hosts: CommaList = ()
     kafka_agent_topics: CommaList = ()
+    kafka_agent_reply_topics: CommaList = ()
     agent_secrets_dir: Path | None = None
 
     @classmethod
@@ -157,6 +158,7 @@ class Settings(BaseSettings):
         "forwarded_allow_ips",
         "http_agent_allowed_hosts",
         "kafka_agent_topics",
+        "kafka_agent_reply_topics",
         mode="before",
     )
     @classmethod
@@ -289,11 +291,12 @@ class Settings(BaseSettings):
         return self
 
     def _check_agents(self) -> None:
-        for topic in self.kafka_agent_topics:
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", topic):
-                raise ValueError(f"KAFKA_AGENT_TOPICS contains {topic!r}, which is no name of a topic")
-            if topic in (self.kafka_execution_topic, self.kafka_cancellation_topic):
-                raise ValueError(f"KAFKA_AGENT_TOPICS contains {topic}, which is a topic of the service itself")
+        for name in ("kafka_agent_topics", "kafka_agent_reply_topics"):
+            for topic in getattr(self, name):
+                if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", topic):
+                    raise ValueError(f"{name.upper()} contains {topic!r}, which is no name of a topic")
+                if topic in (self.kafka_execution_topic, self.kafka_cancellation_topic):
+                    raise ValueError(f"{name.upper()} contains {topic}, which is a topic of the service itself")
         folder = self.agent_secrets_dir
         for variable, path in os.environ.items():
             if folder is not None and variable.endswith("_FILE") and Path(path).parent == folder:

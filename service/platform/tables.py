@@ -186,6 +186,11 @@ runs = Table(
     _created("turn_at"),
     # When a limit of its workflow first kept it from being claimed; stays when it is claimed.
     _time("held_at"),
+    # The step, or the item of one, that began it and waits for its end. Not a foreign key: a run outlives its parent.
+    Column("parent_run_id", Uuid, nullable=True),
+    Column("parent_step_id", Text, nullable=True),
+    # How many runs lie above it.
+    Column("depth", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(
         ["workflow_id", "workflow_version"], ["workflow_versions.workflow_id", "workflow_versions.version"]
@@ -198,6 +203,14 @@ runs = Table(
         "status",
         "lease_expires_at",
         postgresql_where=text("status IN ('queued', 'running')"),
+    ),
+    # A step begins one run, whatever happens to its executor.
+    Index(
+        "ix_runs_parent",
+        "parent_run_id",
+        "parent_step_id",
+        unique=True,
+        postgresql_where=text("parent_run_id IS NOT NULL"),
     ),
     Index("ix_runs_wake_at", "wake_at", postgresql_where=text("status = 'waiting' AND wake_at IS NOT NULL")),
     # Few runs are in these: those with a priority, and those of workflows with limits.

@@ -21,6 +21,7 @@ class Filters:
     status: RunStatus | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
+    parent_run_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

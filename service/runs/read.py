@@ -30,6 +30,8 @@ _SUMMARY = (
     runs.c.paused_at,
     runs.c.origin_run_id,
     runs.c.priority,
+    runs.c.parent_run_id,
+    runs.c.parent_step_id,
 )
 
 _STEP = func.jsonb_build_object(
@@ -98,6 +100,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         found.append(runs.c.workflow_id == filters.workflow_id)
     if filters.status is not None:
         found.append(runs.c.status == filters.status)
+    if filters.parent_run_id is not None:
+        found.append(runs.c.parent_run_id == filters.parent_run_id)
     if filters.created_from is not None:
         found.append(runs.c.created_at >= filters.created_from)
     if filters.created_before is not None:

@@ -34,6 +34,7 @@ async def list_runs(
     status: Annotated[RunStatus | None, Query(description="Only runs in this status")] = None,
     created_from: Annotated[WrittenMoment | None, Query(description="Only runs accepted at this time or later")] = None,
     created_before: Annotated[WrittenMoment | None, Query(description="Only runs accepted before this time")] = None,
+    parent_run_id: Annotated[UUID | None, Query(description="Only runs that steps of this run began")] = None,
     sort: Annotated[Sort, Query(description="`-created_at`: newest first; `created_at`: oldest first")] = "-created_at",
     cursor: Annotated[str | None, Query(description="`next` of the page before, with the same filters")] = None,
     size: Annotated[
@@ -43,7 +44,7 @@ async def list_runs(
 ) -> RunPage:
     """List runs, a page at a time. A page costs the same wherever in the list it is."""
     limit = min(size or state.settings.default_page_size, state.settings.max_page_size)
-    chosen = Filters(workflow_id, status, created_from, created_before)
+    chosen = Filters(workflow_id, status, created_from, created_before, parent_run_id)
     try:
         after = None if cursor is None else Cursor.read(cursor, sort)
     except ValueError as error:

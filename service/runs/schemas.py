@@ -126,6 +126,8 @@ class RunSummary(BaseModel):
     paused_at: datetime | None = Field(description="Since when it is paused")
     origin_run_id: UUID | None = Field(description="The run that this one retries or replays")
     priority: int = Field(description="From 0 to 9; higher ones are taken up first")
+    parent_run_id: UUID | None = Field(None, description="The run a step of which began this one and waits for it")
+    parent_step_id: str | None = Field(None, description="That step; of one with `for_each`: with the place, `call[0]`")
 
 
 class RunPage(BaseModel):

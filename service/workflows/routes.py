@@ -20,6 +20,7 @@ from service.platform.problems import documented, invalid, not_found
 from service.platform.tables import workflows
 from service.state import State
 from service.workflows import store
+from service.workflows.called import missing_workflows
 from service.workflows.checks import AgentUse, find_problems, read_request
 from service.workflows.definition import flow_of, make_definition
 from service.workflows.inputs import input_problems
@@ -43,9 +44,12 @@ async def _agents_of(connection: AsyncConnection, flow: Flow) -> dict[str, Agent
     return {name: AgentUse(row.name, row.kind, row.settings) for name, row in rows.items()}
 
 
-async def _definition(connection: AsyncConnection, flow: Flow) -> dict[str, Any]:
+async def _definition(connection: AsyncConnection, flow: WorkflowRequest) -> dict[str, Any]:
     used = await _agents_of(connection, flow)
-    problems = find_problems(flow, used)
+    problems = [
+        *find_problems(flow, used),
+        *await missing_workflows(connection, flow, used, own_name=flow.name),
+    ]
     if problems:
         raise invalid(problems, "The steps do not make a workflow.")
     return make_definition(flow, used)
@@ -93,7 +97,9 @@ async def validate_workflow(body: Annotated[dict[str, Any], Body()], state: Stat
     flow, problems = read_request(body)
     if flow is not None:
         async with autocommit(state.engine) as connection:
-            problems = find_problems(flow, await _agents_of(connection, flow))
+            used = await _agents_of(connection, flow)
+            missing = await missing_workflows(connection, flow, used, own_name=flow.name)
+            problems = [*find_problems(flow, used), *missing]
     return ValidationAnswer(valid=not problems, problems=problems)
 
 

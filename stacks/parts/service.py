@@ -121,6 +121,11 @@ class Executor(Part):
     ] = ()
     """Topics that a kafka agent may publish to. Brokers that are run here get them; whoever runs others makes them, and
     lets the login write there."""
+    kafka_reply_topics: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,200}$")], ...], Field(max_length=50)
+    ] = ()
+    """Topics from which executors read what kafka agents wait for: the replies to their messages. They are this stack's
+    alone. Brokers that are run here get them; whoever runs others makes them, and lets the login read there."""
     agent_secrets: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")], ...], Field(max_length=200)
     ] = ()

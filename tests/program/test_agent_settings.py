@@ -92,6 +92,14 @@ def test_the_allowed_topics_reach_executors_and_migrations_and_nobody_else(deplo
     )
 
 
+def test_the_topics_of_replies_reach_executors_and_migrations_and_nobody_else(deploy: Deploy) -> None:
+    containers = deploy({"executor": {"kafkaReplyTopics": ["shop.answers"]}}).of(CONTAINER)
+    told = {name: env(each).get("KAFKA_AGENT_REPLY_TOPICS") for name, each in containers.items() if each.get("envs")}
+    assert {name: value for name, value in told.items() if value} == dict.fromkeys(
+        ("executor", "migrations"), "shop.answers"
+    )
+
+
 def test_by_default_agents_may_use_nothing(deploy: Deploy) -> None:
     executor = env(deploy().of(CONTAINER)["executor"])
     assert (executor["AGENT_SECRETS_DIR"], executor["KAFKA_AGENT_TOPICS"]) == ("", "")

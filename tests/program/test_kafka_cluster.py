@@ -7,10 +7,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.components.kafka_access import EXECUTOR_GROUP, PROGRAMS, access_plan
+from infra.components.kafka_access import EXECUTOR_GROUP, PROGRAMS, REPLY_GROUP, access_plan
 from infra.components.kafka_settings import ClusterLayout, cluster, java_options
 from infra.endpoints import Login
 from service.executor.consumer import GROUP
+from service.executor.replies import GROUP as GROUP_OF_REPLIES
 from service.kafka_access.changes import rules_of
 from service.kafka_access.plan import AccessPlan
 from stacks.load import load_stack
@@ -117,6 +118,19 @@ def test_the_topics_of_agents_are_made_and_only_executors_may_write_to_them(stac
     assert [(topic.name, topic.partitions, topic.replication) for topic in made.topics][2:] == [("shop.orders", 9, 3)]
     rights = {(rule.principal, rule.operation) for rule in rules_of(made) if rule.name == "shop.orders"}
     assert rights == {("User:executor-1", "WRITE"), ("User:migrations-1", "DESCRIBE")}
+
+
+def test_the_topics_of_replies_are_made_once_and_only_executors_may_read_from_them(stack: Stack) -> None:
+    both = {"kafka_topics": ("shop.both",), "kafka_reply_topics": ("shop.both", "shop.answers")}
+    logins = {each: [Login(f"{each}-1", secret())] for each in PROGRAMS}
+    changed = stack.model_copy(update={"executor": stack.executor.model_copy(update=both)})
+    made = AccessPlan.model_validate_json(access_plan(changed, ClusterLayout(3, DOMAIN), logins))
+    assert [topic.name for topic in made.topics][2:] == ["shop.both", "shop.answers"]
+    rights = {(rule.principal, rule.operation) for rule in rules_of(made) if rule.name == "shop.answers"}
+    assert rights == {("User:executor-1", "READ"), ("User:migrations-1", "DESCRIBE")}
+    groups = {(rule.principal, rule.name) for rule in rules_of(made) if rule.resource == "GROUP"}
+    assert groups >= {("User:executor-1", "workflow-replies"), ("User:executor-1", "workflow-executor")}
+    assert REPLY_GROUP == GROUP_OF_REPLIES
 
 
 def test_each_login_has_only_the_rights_of_its_work(plan: AccessPlan) -> None:

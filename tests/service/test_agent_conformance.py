@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -24,6 +25,7 @@ from service.executor.kinds.registry import (
     parse_settings,
     validate_settings,
 )
+from service.executor.kinds.workflow import Callee, WorkflowAgent
 from service.executor.progress import StepState
 from service.executor.values import encode
 from service.executor.waiting import Waiting
@@ -37,7 +39,7 @@ pytestmark = pytest.mark.ring("unit")
 
 SECRET = "s3cret-of-the-conformance-kit"
 TOPIC = "conformance"
-CONTEXT = StepContext(run_id="run", step_id="step", attempt=1, correlation_id="req-1")
+CONTEXT = StepContext(run_id=str(UUID(int=1)), step_id="step", attempt=1, correlation_id="req-1")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ EXAMPLES = {
     "transform": Example(
         works={"expression": "deep[0]"}, fails={"expression": "length(name)"}, failing_input={"name": 1}
     ),
+    "workflow": Example(works={"workflow": "there"}, waits={"workflow": "away"}, fails={"workflow": "missing"}),
     "greet": Example(
         works={}, waits={"pause_seconds": 60}, with_secret={"key": SIGNED}, fails={"pause_seconds": 0, "key": SIGNED}
     ),
@@ -126,6 +129,16 @@ class StuckProducer(Producer):
     answers = False
 
 
+class Callees:
+    """Stands for the database: it has one workflow, and is away when it is asked for another."""
+
+    async def find(self, run_id: UUID, workflow: str, version: int | None) -> Callee:
+        """The one, or none, or no answer."""
+        if workflow == "away":
+            await asyncio.Event().wait()
+        return Callee(UUID(int=2), workflow, 1, None, 0) if workflow == "there" else Callee(None, None, None, None, 0)
+
+
 @dataclass
 class Bench:
     """A kind at work."""
@@ -175,6 +188,9 @@ async def bench(
             agent_secrets_dir=str(tmp_path),
         )
     )
+    caller = agents["workflow"]
+    assert isinstance(caller, WorkflowAgent)
+    caller.callees = Callees()
     yield Bench(agents[kind], server, EXAMPLES[kind])
     async with asyncio.timeout(5):
         for agent in agents.values():

@@ -34,7 +34,7 @@ async def test_a_viewer_reads_all_kinds_with_schemas_that_their_settings_fit(
     answer = await client.get("/api/v1/agents/kinds", headers=await bearer(Role.VIEWER))
     assert answer.status_code == 200
     kinds = {each["kind"]: each for each in answer.json()["items"]}
-    assert list(kinds) == ["approval", "delay", "http", "kafka", "noop", "transform"]
+    assert list(kinds) == ["approval", "delay", "http", "kafka", "noop", "transform", "workflow"]
     assert {each["package"] for each in kinds.values()} == {None}
     schema = kinds["http"]["settings_schema"]
     for settings, fits in ((NAMED, True), ({**NAMED, "colour": 1}, False), ({"method": "GET"}, False)):
@@ -59,7 +59,8 @@ async def test_an_unknown_kind_is_refused_with_those_that_there_are(client: http
     assert answer.json()["errors"] == [
         {
             "field": "kind",
-            "message": "there is no kind 'greet'; it must be one of approval, delay, http, kafka, noop, transform",
+            "message": "there is no kind 'greet'; it must be one of"
+            " approval, delay, http, kafka, noop, transform, workflow",
         }
     ]
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.app import create_app
 from service.console.run_list import PAGE_SIZE
 from service.platform.database import transaction
-from service.platform.tables import audit_log, runs, schedules
+from service.platform.tables import audit_log, run_steps, runs, schedules
 from tests.service.console_support import (
     NASTY,
     SCHEMA,
@@ -353,6 +353,22 @@ async def test_a_run_shows_its_steps_and_how_many_items_went_how(app: FastAPI, e
     assert "the first 100 of 149" in text
     assert "<title>each: failed; needs read</title>" in text
     assert text.count('<svg class="bar') == 5
+
+
+async def test_a_run_leads_to_the_run_that_began_it_and_to_those_that_it_began(
+    app: FastAPI, engine: AsyncEngine
+) -> None:
+    await add_people(engine)
+    workflow_id = await add_workflow(engine, "calls")
+    above = await add_run(engine, workflow_id, "waiting")
+    below = await add_run(engine, workflow_id, parent_run_id=above, parent_step_id="check", depth=1)
+    waits = {"kind": "workflow", "shown": {"run_id": str(below)}}
+    async with transaction(engine) as connection:
+        begun = {"run_id": above, "step_id": "check", "status": "waiting", "attempt": 1, "waits": waits}
+        await connection.execute(run_steps.insert().values(**begun))
+    async with visiting(app, "viewer") as client:
+        assert f'<a id="child-check" href="/console/runs/{below}">' in (await client.get(f"/console/runs/{above}")).text
+        assert f'<a id="parent" href="/console/runs/{above}">' in (await client.get(f"/console/runs/{below}")).text
 
 
 async def test_what_is_not_there_is_said_with_a_page(app: FastAPI, things: dict[str, UUID]) -> None:

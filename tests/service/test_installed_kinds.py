@@ -168,7 +168,7 @@ def test_two_packages_with_the_same_kind_are_both_named(tmp_path: Path) -> None:
 
 def test_settings_of_a_kind_whose_package_is_gone_are_told_apart_from_wrong_ones() -> None:
     assert settings_problem("greet", {}) == (
-        "kind: there is no kind 'greet'; it must be one of approval, delay, http, kafka, noop, transform"
+        "kind: there is no kind 'greet'; it must be one of approval, delay, http, kafka, noop, transform, workflow"
     )
     with pytest.raises(InvalidAgentSettingsError, match="there is no kind"):
         validate_settings("greet", {})
@@ -180,7 +180,8 @@ def test_a_step_of_a_kind_that_this_executor_lacks_fails_for_good_and_says_so() 
         prepare(StepState(StepDefinition("hello", "greet", {})), agents, {})
     assert (caught.value.code, caught.value.retryable) == ("agent-kind", False)
     assert caught.value.detail == (
-        "this executor has no agents of the kind 'greet', only of approval, delay, http, kafka, noop, transform"
+        "this executor has no agents of the kind 'greet',"
+        " only of approval, delay, http, kafka, noop, transform, workflow"
     )
 
 

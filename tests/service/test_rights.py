@@ -214,6 +214,12 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
             statements.CLAIM_WOKEN,
             statements.FORCE_CANCELLATIONS,
             statements.PARK,
+            statements.PARK_PARENT,
+            statements.JOURNAL_OF_PARENT,
+            statements.NOTE_FAILURE_OF_PARENT,
+            statements.FINISH_RELATED,
+            statements.READ_CALLEE,
+            statements.TAKE_REPLIES,
             statements.READ_SIGNALS,
             statements.FORGET_MESSAGES,
         ):
@@ -264,6 +270,14 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         await post(f"/runs/{again}/cancel")
         assert (await finished(engine, UUID(again))).status == "cancelled"
         await waits(await post(f"/runs/{again}/retry"))
+        await post("/agents", name="caller", kind="workflow", settings={"workflow": "asked"})
+        calling = await post("/workflows", name="calling", steps=[{"id": "call", "agent": "caller"}])
+        parent = await post(f"/workflows/{calling}/execute")
+        await waits(parent)
+        [child] = (await client.get(f"/api/v1/runs?parent_run_id={parent}")).json()["items"]
+        await waits(child["id"])
+        await post(f"/runs/{child['id']}/steps/ask/signal", outcome="approve")
+        assert (await finished(engine, UUID(parent))).status == "completed"
 
 
 @pytest.mark.parametrize(
@@ -302,6 +316,10 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         ("executor", "UPDATE audit_log SET actor = 'x'"),
         ("executor", "TRUNCATE audit_log"),
         ("executor", "SELECT * FROM outbox"),
+        ("executor", "DELETE FROM outbox"),
+        ("executor", "UPDATE signals SET output = '1'"),
+        ("executor", "SELECT description FROM workflows"),
+        ("executor", "DELETE FROM runs"),
         ("executor", "UPDATE workflow_versions SET created_by = 'x'"),
         ("executor", "DELETE FROM run_steps"),
         ("executor", "SELECT payload FROM dead_letters"),

@@ -37,4 +37,4 @@ def test_an_example_can_be_saved(example: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5

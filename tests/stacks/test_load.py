@@ -82,6 +82,8 @@ def test_the_name_of_a_secret_of_agents_is_that_of_a_file(name: str) -> None:
 def test_agents_may_not_be_let_at_the_services_own_topics() -> None:
     with pytest.raises(StackError, match=r"executor\.kafkaTopics is workflow\.execution\.requests"):
         parse_stack("dev", {f"{PROJECT}:executor": {"kafkaTopics": ["workflow.execution.requests"]}})
+    with pytest.raises(StackError, match=r"executor\.kafkaReplyTopics is workflow\.execution\.requests"):
+        parse_stack("dev", {f"{PROJECT}:executor": {"kafkaReplyTopics": ["workflow.execution.requests"]}})
 
 
 def test_keys_of_other_namespaces_are_left_alone() -> None:

@@ -29,6 +29,7 @@ def list_runs(
     status: Annotated[str | None, typer.Option(help=STATUSES)] = None,
     since: Time = None,
     before: Time = None,
+    parent: Annotated[str | None, typer.Option(help="Only those that steps of this run began.", metavar="RUN")] = None,
     limit: Limit = 50,
     everything: All = False,
 ) -> Any:
@@ -38,6 +39,7 @@ def list_runs(
         status=status,
         created_from=since and since.astimezone(),
         created_before=before and before.astimezone(),
+        parent_run_id=parent,
     )
     return cli.some(found, limit, everything=everything)
 

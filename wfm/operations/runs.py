@@ -31,6 +31,7 @@ def list_runs(
     status: str | None = None,
     created_from: datetime | None = None,
     created_before: datetime | None = None,
+    parent_run_id: Id | None = None,
     sort: str | None = None,
     cursor: str | None = None,
     size: int | None = None,
@@ -38,8 +39,8 @@ def list_runs(
 ) -> Call[RunPage]:
     """A page of the runs, newest first; ``sort="created_at"``: oldest first."""
     times = {"created_from": created_from, "created_before": created_before}
-    query = {"workflow_id": workflow_id, "status": status, **times, "sort": sort, "cursor": cursor, "size": size}
-    return Call(RunPage, query={**query, "count": count})
+    which = {"workflow_id": workflow_id, "status": status, **times, "parent_run_id": parent_run_id}
+    return Call(RunPage, query={**which, "sort": sort, "cursor": cursor, "size": size, "count": count})
 
 
 @operation("GET /api/v1/runs/{run_id}")

@@ -8,7 +8,8 @@ from typing import Any
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from service.executor.kinds.base import Agent, StepContext, StepFailedError
-from service.executor.kinds.kafka_message import KafkaSettings, build_message
+from service.executor.kinds.kafka_message import KafkaSettings, build_message, reply_id
+from service.executor.waiting import Waiting
 from service.platform.kafka import BoundedProducer, Delivered, KafkaUnavailableError, Record
 from service.platform.settings import Settings
 
@@ -21,7 +22,7 @@ class KafkaAgent(Agent[KafkaSettings]):
     """Publishes the step's input to a topic that the operator allowed and returns ``{"topic", "partition", "offset"}``.
 
     It returns when all replicas in sync have the message. A message may arrive more than once, with the same
-    ``message_id`` each time.
+    ``message_id`` each time. Where a reply is asked for the step then waits for that, without holding a place.
     """
 
     kind = "kafka"
@@ -30,17 +31,16 @@ class KafkaAgent(Agent[KafkaSettings]):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._allowed = frozenset(settings.kafka_agent_topics)
+        self._replies_allowed = frozenset(settings.kafka_agent_reply_topics)
         self._publishers: dict[str, _Publisher] = {}
 
     async def run(self, settings: KafkaSettings, step_input: dict[str, Any], context: StepContext) -> Any:
         """Publish, once the topic is found to be allowed."""
-        topic = settings.topic
+        topic, reply = settings.topic, settings.reply
         if topic not in self._allowed:
-            detail = (
-                f"{topic} is not on the list of topics that a kafka agent may publish to;"
-                f" an operator can allow it with KAFKA_AGENT_TOPICS={topic}"
-            )
-            raise StepFailedError("kafka-topic-not-allowed", detail, retryable=False)
+            raise _not_allowed(topic, "a kafka agent may publish to", "KAFKA_AGENT_TOPICS")
+        if reply is not None and reply.topic not in self._replies_allowed:
+            raise _not_allowed(reply.topic, "replies are read from", "KAFKA_AGENT_REPLY_TOPICS")
         record = build_message(settings, step_input, context)
         try:
             # One for each topic: a topic that is not there must hold up nobody else's messages.
@@ -48,7 +48,11 @@ class KafkaAgent(Agent[KafkaSettings]):
             delivered = await publisher.publish(record)
         except KafkaUnavailableError as error:
             raise _failure(topic, error) from None
-        return {"topic": topic, "partition": delivered.partition, "offset": delivered.offset}
+        published = {"topic": topic, "partition": delivered.partition, "offset": delivered.offset}
+        if reply is None:
+            return published
+        shown = {"reply_id": reply_id(context), "topic": reply.topic, "published": published}
+        return Waiting(self.kind, shown, reply.timeout_seconds, reply.on_timeout)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -118,6 +122,11 @@ class _Publisher:
 def _refuse(future: "asyncio.Future[Delivered]", error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def _not_allowed(topic: str, what: str, variable: str) -> StepFailedError:
+    detail = f"{topic} is not on the list of topics that {what}; an operator can allow it with {variable}={topic}"
+    return StepFailedError("kafka-topic-not-allowed", detail, retryable=False)
 
 
 def _failure(topic: str, error: KafkaUnavailableError) -> StepFailedError:

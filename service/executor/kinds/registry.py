@@ -18,6 +18,7 @@ from service.executor.kinds.kafka_message import KafkaSettings
 from service.executor.kinds.noop import NoopAgent, NoopSettings
 from service.executor.kinds.secrets import SecretFolder
 from service.executor.kinds.transform import TransformAgent, TransformSettings
+from service.executor.kinds.workflow import WorkflowAgent, WorkflowSettings
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
 
@@ -32,6 +33,7 @@ _BUILTIN: dict[str, type[AgentSettings]] = {
     "kafka": KafkaSettings,
     "noop": NoopSettings,
     "transform": TransformSettings,
+    "workflow": WorkflowSettings,
 }
 
 BUILTIN_KINDS: tuple[str, ...] = tuple(_BUILTIN)
@@ -141,6 +143,7 @@ def create_agents(settings: Settings) -> dict[str, Agent[Any]]:
         KafkaAgent(settings),
         NoopAgent(),
         TransformAgent(),
+        WorkflowAgent(),
     )
     agents = {agent.kind: agent for agent in (*builtin, *(each.create() for each in _installed().values()))}
     for agent in agents.values():
