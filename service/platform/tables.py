@@ -226,6 +226,12 @@ runs = Table(
         postgresql_where=text("status = 'queued' AND held_at IS NOT NULL"),
     ),
     Index(
+        "ix_runs_held_begun",
+        "workflow_id",
+        "turn_at",
+        postgresql_where=text("status = 'queued' AND held_at IS NOT NULL AND started_at IS NOT NULL"),
+    ),
+    Index(
         "ix_runs_started_under_limits",
         "workflow_id",
         "started_at",

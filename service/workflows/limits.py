@@ -70,4 +70,5 @@ async def store(connection: AsyncConnection, workflow_id: UUID, limits: Limits) 
         index_elements=[workflow_limits.c.workflow_id],
         set_={**values, "revision": workflow_limits.c.revision + 1, "updated_at": func.now()},
     ).returning(workflow_limits)
-    return (await connection.execute(changed)).one()
+    row: AnyRow = (await connection.execute(changed)).one()
+    return row

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from service.app import create_app
 from service.console.run_list import PAGE_SIZE
 from service.platform.database import transaction
-from service.platform.tables import audit_log, run_steps, runs, schedules
+from service.platform.tables import audit_log, run_steps, runs, schedules, workflow_limits
 from tests.service.console_support import (
+    BEGIN,
     NASTY,
     SCHEMA,
     add_agent,
@@ -388,3 +389,18 @@ async def test_a_long_value_is_cut_and_says_so(app: FastAPI, engine: AsyncEngine
         text = (await client.get(f"/console/runs/{things['run']}")).text
     assert len(text) < 100_000
     assert "cut here: 200,016 characters in all" in text
+
+
+async def test_limits_are_on_the_page_of_their_workflow_and_of_a_run_that_they_hold(
+    app: FastAPI, engine: AsyncEngine, things: dict[str, UUID]
+) -> None:
+    limits = {"max_running": 1, "max_starts": 7, "per_seconds": 60}
+    async with transaction(engine) as connection:
+        await connection.execute(workflow_limits.insert().values(workflow_id=things["workflow"], **limits))
+    await add_run(engine, things["workflow"], "running", 90)
+    held = await add_run(engine, things["workflow"], number=91, held_at=BEGIN, priority=4)
+    async with visiting(app, "viewer") as client:
+        page = (await client.get(f"/console/workflows/{things['workflow']}")).text
+        run = (await client.get(f"/console/runs/{held}")).text
+    assert ("at most 1<" in page, "at most 7 in 60 s" in page) == (True, True)
+    assert ("held by the limit of runs at a time" in run, "<dt>Priority</dt><dd>4<" in run) == (True, True)

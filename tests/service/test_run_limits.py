@@ -1,7 +1,7 @@
 """Limits of a workflow at the executor's statements: how many of its runs go on at a time, and begin in a time."""
 
 import asyncio
-from itertools import pairwise
+import contextlib
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +16,19 @@ from service.platform.database import transaction
 from service.platform.settings import Settings
 from service.platform.tables import runs, workflow_limits
 from tests.service.executor_support import (
+    Answer,
+    Call,
     add_run,
     add_workflow,
     executing,
     finished,
+    json_answer,
     message,
     read_run,
     relaying,
     step,
     submit,
+    web_server,
 )
 from tests.service.servers import eventually
 
@@ -246,13 +250,29 @@ async def test_an_urgent_run_waits_for_the_limits_of_its_workflow_before_the_oth
     assert [each.id for each in await claim(engine, workflow_id)] == [urgent]
 
 
-async def test_executors_let_in_all_runs_of_a_workflow_one_after_another(
+async def test_executors_let_in_all_runs_of_a_workflow_and_never_more_at_a_time_than_the_limit(
     engine: AsyncEngine, settings: Settings
 ) -> None:
-    workflow_id = await limited(engine, max_running=1)
-    async with relaying(settings), executing(settings, executor_id="one"), executing(settings, executor_id="two"):
-        run_ids = [await submit(engine, settings, workflow_id) for _ in range(6)]
-        rows = [await finished(engine, run_id) for run_id in run_ids]
-    assert [row.status for row in rows] == ["completed"] * 6
-    spans = sorted((row.started_at, row.finished_at) for row in rows)
-    assert all(ended <= began for (_, ended), (began, _) in pairwise(spans))
+    under_way, most, crowded = 0, 0, asyncio.Event()
+
+    async def count(_: Call) -> Answer:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if under_way > 2:
+            crowded.set()
+        # Long enough for another executor to come in where it may.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await crowded.wait()
+        under_way -= 1
+        return json_answer({})
+
+    async with web_server(count) as server:
+        workflow_id = await add_workflow(engine, step("a", "http", url=server.url(), attempts=1))
+        await limit(engine, workflow_id, max_running=2)
+        own = settings.model_copy(update={"http_agent_allowed_hosts": (f"127.0.0.1:{server.port}",)})
+        async with relaying(own), executing(own, executor_id="one"), executing(own, executor_id="two"):
+            run_ids = [await submit(engine, own, workflow_id) for _ in range(8)]
+            rows = [await finished(engine, run_id) for run_id in run_ids]
+    assert ([row.status for row in rows], most) == (["completed"] * 8, 2)

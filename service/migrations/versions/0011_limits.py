@@ -12,6 +12,7 @@ depends_on: str | Sequence[str] | None = None
 
 URGENT = "status = 'queued' AND priority > 0 AND held_at IS NULL"
 HELD = "status = 'queued' AND held_at IS NOT NULL"
+HELD_BEGUN = "status = 'queued' AND held_at IS NOT NULL AND started_at IS NOT NULL"
 RATE = "(max_starts IS NULL) = (per_seconds IS NULL)"
 
 
@@ -45,6 +46,15 @@ def upgrade() -> None:
             ["workflow_id", "turn_at"],
             unique=False,
             postgresql_where=sa.text(HELD),
+            postgresql_concurrently=True,
+        )
+        op.drop_index("ix_runs_held_begun", "runs", if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "ix_runs_held_begun",
+            "runs",
+            ["workflow_id", "turn_at"],
+            unique=False,
+            postgresql_where=sa.text(HELD_BEGUN),
             postgresql_concurrently=True,
         )
         op.drop_index("ix_runs_started_under_limits", "runs", if_exists=True, postgresql_concurrently=True)
