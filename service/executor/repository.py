@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from service.executor.definition import Definition, UnusableDefinitionError, par
 from service.executor.journal import encode_steps, journalled_step
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
+from service.executor.run_log import RunLog
 from service.executor.values import encode, problem
 from service.executor.waiting import Signal
 from service.platform.coalescer import Coalescer
@@ -41,6 +42,7 @@ DEFINITIONS_KEPT = 500
 class _Journalled:
     run: ClaimedRun
     steps: str
+    lines: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +120,24 @@ class RunRepository:
             raise found
         return found
 
-    async def read_journal(self, run: ClaimedRun) -> list[JournalledStep]:
-        """What earlier claims of this run have done."""
+    async def read_journal(self, run: ClaimedRun, log: RunLog | None = None) -> list[JournalledStep]:
+        """What earlier claims of this run have done; ``log`` is told how much they have logged."""
         rows = await self._execute(statements.READ_JOURNAL, run_id=run.id)
+        if log is not None and rows:
+            log.known(rows[0].lines, int(rows[0].size))
         return [journalled_step(row) for row in rows]
 
-    async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> Marks:
-        """Write the steps' states; returns what somebody asks of the run.
+    async def journal(self, run: ClaimedRun, steps: Sequence[StepState], *, lines: str | None = None) -> Marks:
+        """Write the steps' states, and lines of the run's log (JSON text); returns what somebody asks of the run.
 
         Raises LeaseLostError, having written nothing.
         """
-        return await self._journals.ask(_Journalled(run, encode_steps(steps)))
+        return await self._journals.ask(_Journalled(run, encode_steps(steps), lines=lines))
 
     async def _journal_all(self, journals: Sequence[_Journalled]) -> list[Marks | Exception]:
-        rows = await self._execute(
+        rows = await self._write(
             statements.JOURNAL,
+            {each.run.id: each.lines for each in journals},
             run_ids=[each.run.id for each in journals],
             tokens=[each.run.token for each in journals],
             steps=[each.steps for each in journals],
@@ -140,13 +145,16 @@ class RunRepository:
         found = {row.id: marks_of(row) for row in rows}
         return [found.get(each.run.id, lost(each.run)) for each in journals]
 
-    async def note_failure(self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any]) -> None:
+    async def note_failure(
+        self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any], *, lines: str | None = None
+    ) -> None:
         """Keep why the run fails, while it still has something to do; whoever claims it from now on finds it there.
 
         Raises LeaseLostError, having written nothing.
         """
-        rows = await self._execute(
+        rows = await self._write(
             statements.NOTE_FAILURE,
+            {run.id: lines},
             run_id=run.id,
             token=run.token,
             steps=encode_steps(steps),
@@ -163,6 +171,7 @@ class RunRepository:
         *,
         output: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
+        lines: str | None = None,
     ) -> float:
         """Bring the run to a final state, journal the steps and write the audit record, all at once.
 
@@ -174,12 +183,14 @@ class RunRepository:
             status,
             None if output is None else encode(output),
             None if error is None else encode(error),
+            lines=lines,
         )
         return await self._endings.ask(ending)
 
     async def _finish_all(self, endings: Sequence[_Ended]) -> list[float | Exception]:
-        rows = await self._execute(
+        rows = await self._write(
             statements.FINISH,
+            {each.run.id: each.lines for each in endings},
             run_ids=[each.run.id for each in endings],
             tokens=[each.run.token for each in endings],
             statuses=[each.status for each in endings],
@@ -198,15 +209,23 @@ class RunRepository:
         await self._endings.stop()
 
     async def park(
-        self, run: ClaimedRun, status: str, steps: Sequence[StepState], *, signals: int = 0, wake: float | None = None
+        self,
+        run: ClaimedRun,
+        status: str,
+        steps: Sequence[StepState],
+        *,
+        signals: int = 0,
+        wake: float | None = None,
+        lines: str | None = None,
     ) -> bool:
         """Journal the steps and let go of the run, which goes on at a later event; not counted as an attempt.
 
         ``paused`` until it is resumed, ``waiting`` until one more of its steps is signalled or after ``wake`` seconds.
         False, having written nothing, where it is not ours any more, or something else is asked of it meanwhile.
         """
-        rows = await self._execute(
+        rows = await self._write(
             statements.PARK,
+            {run.id: lines},
             run_id=run.id,
             token=run.token,
             steps=encode_steps(steps),
@@ -271,6 +290,16 @@ class RunRepository:
 
     def _lease(self) -> dict[str, Any]:
         return {"owner": self._owner, "lease": self._lease_seconds}
+
+    async def _write(
+        self, statement: TextClause, lines: Mapping[UUID, str | None], **values: Any
+    ) -> Sequence[Row[Any]]:
+        """Execute a statement that writes steps, with the lines that runs have logged."""
+        logged = {run_id: text for run_id, text in lines.items() if text is not None}
+        if logged:
+            statement = statements.WITH_LINES[statement]
+            values |= {"logging_ids": list(logged), "lines": list(logged.values())}
+        return await self._execute(statement, **values)
 
     async def _execute(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
         async with self._connections, autocommit(self._engine) as connection:

@@ -3,6 +3,7 @@
 
 from sqlalchemy import text
 
+from service.executor.log_statement import LOGGED
 from service.webhooks.enqueue import NOTED
 
 # The claimed runs. "due" has locked them and said that they may be claimed.
@@ -95,7 +96,12 @@ READ_DEFINITION = text(
 
 READ_JOURNAL = text(
     """
-SELECT step_id, status, attempt, output, waits, EXTRACT(EPOCH FROM now() - started_at) AS age FROM run_steps
+SELECT step_id, status, attempt, output, waits, EXTRACT(EPOCH FROM now() - started_at) AS age,
+       logged.lines, logged.size
+FROM run_steps CROSS JOIN (
+    SELECT count(*) AS lines, COALESCE(sum(octet_length(message) + octet_length(CAST(fields AS text))), 0) AS size
+    FROM run_logs WHERE run_id = CAST(:run_id AS uuid)
+) AS logged
 WHERE run_id = CAST(:run_id AS uuid)
 """
 )
@@ -239,6 +245,12 @@ UNION ALL
 SELECT runs.id FROM runs JOIN given USING (id) WHERE runs.lease_token = given.token AND runs.status = given.status
 """
 )
+
+WITH_LINES = {
+    statement: text(statement.text.replace(_WRITE_STEPS, f"{_WRITE_STEPS}, {LOGGED}"))
+    for statement in (JOURNAL, NOTE_FAILURE, FINISH, PARK)
+}
+"""Each statement that writes steps, as it is where runs have logged something, too: the others do not pay for it."""
 
 READ_SIGNALS = text("SELECT step_id, output, error FROM signals WHERE run_id = CAST(:run_id AS uuid)")
 

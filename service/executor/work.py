@@ -21,6 +21,7 @@ from service.executor.progress import (
     Progress,
     StepState,
 )
+from service.executor.run_log import RunLog
 from service.executor.waiting import Signal, Waiting
 from service.platform.logging import get_logger
 
@@ -38,6 +39,7 @@ class Work:
         agents: Mapping[str, Agent[Any]],
         progress: Progress,
         signals: Mapping[str, Signal] | None = None,
+        run_log: RunLog | None = None,
     ) -> None:
         self._run = run
         self._agents = agents
@@ -47,6 +49,7 @@ class Work:
         self._due: dict[asyncio.Future[Any], float] = {}
         self._resting = False
         self._signals = signals if signals is not None else {}
+        self._log = run_log or RunLog()
         self._waiting = {state for state in progress.states.values() if state.status == WAITING}
 
     @property
@@ -138,6 +141,7 @@ class Work:
             if signal is None:
                 self._time_is_over(state)
             elif signal.error is None:
+                self._log.own("info", "Signalled: the step is completed", step_id=state.id, attempt=state.attempt)
                 self._complete(state, signal.output)
             else:
                 detail = str(signal.error.get("detail", ""))
@@ -152,6 +156,8 @@ class Work:
             detail = f"nobody signalled the step within {seconds:g} s"
             self._fail(state, StepFailedError("timeout", detail, retryable=False))
         else:
+            message = "Nobody signalled the step in time: it is completed all the same"
+            self._log.own("warning", message, step_id=state.id, attempt=state.attempt)
             self._complete(state, waits.otherwise)
 
     def launch(self) -> None:
@@ -199,6 +205,8 @@ class Work:
         state.status, state.waits, state.error = WAITING, waits, None
         state.wake = None if waits.timeout_seconds is None else time.monotonic() + waits.timeout_seconds
         self._waiting.add(state)
+        fields = {"kind": waits.kind, "timeout_seconds": waits.timeout_seconds}
+        self._log.own("info", "Waits for a signal", step_id=state.id, attempt=state.attempt, **fields)
 
     def _settle(self, prepared: PreparedStep, outcome: Outcome, *, may_retry: bool = True) -> None:
         """Note a try's outcome and arrange the next one."""
@@ -225,6 +233,9 @@ class Work:
             return
         state.error = outcome.as_json()
         pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
+        fields = {"code": outcome.code, "next_in_seconds": None if self._resting else round(pause, 3)}
+        message = f"The try failed, there will be another one: {outcome.detail}"
+        self._log.own("warning", message, step_id=state.id, attempt=state.attempt, **fields)
         state.attempt += 1
         if not self._resting:
             self._launch(prepared, after=pause)
@@ -239,6 +250,8 @@ class Work:
     def _fail(self, state: StepState, failure: StepFailedError) -> None:
         """For good; with an item its step fails, and the step's other items are given up."""
         state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
+        message = f"The step failed: {failure.detail}"
+        self._log.own("error", message, step_id=state.id, attempt=state.attempt, code=failure.code)
         if not isinstance(state, ItemState) or state.parent.status != RUNNING:
             return
         state.parent.attempt = state.attempt
@@ -261,7 +274,7 @@ class Work:
             self._due[task] = time.monotonic() + after
 
     def _context(self, state: StepState) -> StepContext:
-        return StepContext(str(self._run.id), state.id, state.attempt, self._run.correlation_id)
+        return StepContext(str(self._run.id), state.id, state.attempt, self._run.correlation_id, lines=self._log)
 
 
 def _is_wanted(state: StepState, scope: Mapping[str, Any]) -> bool:

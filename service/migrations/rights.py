@@ -30,6 +30,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # A retry begins with copies of what its origin has done.
         "run_steps": ("SELECT", "INSERT (run_id, step_id, status, attempt, output, started_at, finished_at)"),
         "signals": APPEND,
+        # A retry begins with a line that says so.
+        "run_logs": ("SELECT", "INSERT (run_id, number, level, message, fields)"),
         "idempotency_keys": APPEND,
         "schedules": WRITE,
         "webhooks": WRITE,
@@ -64,6 +66,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "runs": ("SELECT", "UPDATE"),
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
         "signals": READ,
+        # It adds lines, and sees how much a run has logged before it was taken over.
+        "run_logs": ("SELECT (run_id, message, fields)", "INSERT"),
         "inbox": ("SELECT", "INSERT", "DELETE"),
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),

@@ -32,6 +32,7 @@ STEP_STATUSES = ("pending", "running", "waiting", "completed", "failed", "skippe
 ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 DELIVERY_STATUSES = ("pending", "delivered", "dead")
 DEAD_LETTER_STATES = ("open", "requeued", "discarded")
 SCHEDULE_ACTOR = "schedule:"
@@ -230,6 +231,25 @@ signals = Table(
     Column("given_by", Text, nullable=False),
     _created("given_at"),
     PrimaryKeyConstraint("run_id", "step_id"),
+)
+
+# What executors and their agents say about a run; it goes with the run.
+run_logs = Table(
+    "run_logs",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    # Rises within a run, with gaps: made of the lease's token and the line's place in that claim, so that writing a
+    # line again changes nothing.
+    Column("number", BigInteger, nullable=False),
+    _created("at"),
+    # None for what is about the whole run.
+    Column("step_id", Text, nullable=True),
+    Column("attempt", Integer, nullable=True),
+    Column("level", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("fields", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    PrimaryKeyConstraint("run_id", "number"),
+    _one_of("level", LOG_LEVELS),
 )
 
 schedules = Table(
