@@ -79,13 +79,15 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "dead_letters": ("SELECT (place, times)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
 }
-"""By group role and table. Nobody but the owner may delete or change what is in the audit log."""
+"""By group role and table. Nobody but the owner may delete or change what is in the audit log, and nobody has a right
+to one of its partitions: rights to the whole are enough."""
 
 FUNCTIONS: Mapping[str, Sequence[str]] = {
     "relay": (
         "forget_runs(integer, integer)",
         "forget_dead_letters(integer, integer)",
         "forget_audit(integer, integer)",
+        "make_audit_partitions(integer)",
     ),
 }
 """By group role: functions that run with the owner's rights and do one thing that the role may not do by itself."""

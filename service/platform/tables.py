@@ -399,6 +399,10 @@ idempotency_keys = Table(
     Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
+# In partitions, one a month (in UTC), which the database makes and drops: ``make_audit_partitions``, ``forget_audit``.
+AUDIT_PARTITION = r"audit_log_(default|(before_)?[0-9]{6})"
+"""The names of the partitions, as a regular expression."""
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -411,7 +415,9 @@ audit_log = Table(
     Column("correlation_id", Text, nullable=True),
     Column("address", Text, nullable=True),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    PrimaryKeyConstraint("id"),
+    # A key of a partitioned table holds what it is partitioned by.
+    PrimaryKeyConstraint("id", "at"),
     Index("ix_audit_log_subject_type_subject_id", "subject_type", "subject_id"),
     Index("ix_audit_log_at", "at"),
+    postgresql_partition_by="RANGE (at)",
 )

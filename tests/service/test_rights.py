@@ -18,6 +18,7 @@ from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP_PLAIN
 from service.executor import statements
 from service.maintenance import progress
+from service.maintenance.partitions import make_ahead
 from service.maintenance.retention import limits
 from service.migrations.migrate import give_rights
 from service.migrations.rights import RIGHTS
@@ -203,6 +204,7 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         await relay.execute("DELETE FROM webhook_deliveries WHERE created_at < now() - interval '30 days'")
         await relay.execute("UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL WHERE false")
         await progress.measure(relay)
+        await make_ahead(relay)
         for function in limits(logins.relay):
             assert await relay.fetchval(f"SELECT {function}(365, 10)") == 0
     finally:
@@ -320,6 +322,9 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         ("relay", "SELECT output FROM run_steps"),
         ("executor", "SELECT forget_audit(365, 10)"),
         ("api", "SELECT forget_audit(365, 10)"),
+        ("api", "SELECT make_audit_partitions(2)"),
+        ("api", "SELECT * FROM audit_log_default"),
+        ("api", "INSERT INTO audit_log_default (actor, action, subject_type) VALUES ('a', 'b', 'c')"),
         ("api", "SELECT forget_runs(365, 10)"),
         ("relay", "SELECT payload FROM dead_letters"),
         ("relay", "UPDATE dead_letters SET state = 'open'"),
