@@ -38,6 +38,7 @@ from service.platform.sliding_window import SlidingWindow
 from service.platform.wakeup import OutboxWakeup
 from service.runs import again_routes as again
 from service.runs import control, execute
+from service.runs import log_routes as logs
 from service.runs import routes as runs
 from service.runs.acceptor import Acceptor
 from service.runs.backlog import Backlog
@@ -137,6 +138,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         runs,
         control,
         again,
+        logs,
         events,
         workflows,
         limits,

@@ -36,7 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("schema", help="print the revision of the database and the newest one as JSON")
     check = commands.add_parser("check", help="try what a program of the service needs, and say what is wrong")
     check.add_argument(
-        "part", nargs="?", choices=("database", "schema", "kafka", "topics", "agents"), help="try only this"
+        "part",
+        nargs="?",
+        choices=("database", "schema", "partitions", "kafka", "topics", "agents"),
+        help="try only this",
     )
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     _add_operators_commands(commands)

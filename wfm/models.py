@@ -664,6 +664,32 @@ class RunAnswer(Received):
     workflow_version: int
 
 
+class RunLogLine(Received):
+    """What an executor, or the agent of a step, says about a run."""
+
+    at: datetime
+    attempt: int | None
+    """Which try of that"""
+    fields: dict[str, Any]
+    level: Literal["debug", "info", "warning", "error"] | str
+    message: str
+    step_id: str | None
+    """The step or item that it is about; null: the whole run"""
+
+
+class RunLogPage(Received):
+    """One page of a run's log, oldest lines first."""
+
+    items: list[RunLogLine]
+    latest: str
+    """As `cursor` it gives what is logged after this page, also when that comes later"""
+    next: str | None
+    """`cursor` of the next page; null on the last one"""
+    run_status: Literal["queued", "running", "paused", "waiting", "completed", "failed", "cancelled"] | str
+    """As it was when the lines were read: nothing follows once it is final"""
+    size: int
+
+
 class RunSummary(Received):
     """A run in a list."""
 

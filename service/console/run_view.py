@@ -1,14 +1,16 @@
 """All that the page of a run shows, read by the functions of the API's routes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from service.console.diagram import Diagram, diagrams
 from service.console.timeline import Bar, bars
-from service.platform.database import autocommit
+from service.platform.database import AnyRow, autocommit
 from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs.items import ItemGroup, find_items
+from service.runs.logs import newest_lines
 from service.runs.routes import get_run
 from service.runs.schemas import RunAnswer, StepAnswer
 from service.runs.waiting import Question, find_questions
@@ -17,6 +19,9 @@ from service.state import ServiceState
 from service.workflows import store
 from service.workflows.routes import get_workflow_version
 from service.workflows.schemas import Step
+
+MOST_LINES = 200
+"""Lines of the log that the page shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,20 @@ class RunView:
     rows: list[StepRow]
     questions: list[Question]
     has_more_questions: bool
+    log: Sequence[AnyRow]
+    """The newest lines of its log, the last of them last."""
     is_live: bool
     now: datetime
+
+    @property
+    def log_is_cut(self) -> bool:
+        """Whether there are older lines than the page shows."""
+        return len(self.log) > MOST_LINES
+
+    @property
+    def shown_log(self) -> Sequence[AnyRow]:
+        """The lines that the page shows."""
+        return self.log[-MOST_LINES:]
 
     @property
     def summary(self) -> str:
@@ -67,6 +84,7 @@ async def view_of(run_id: UUID, service: ServiceState) -> RunView:
         items = await find_items(connection, run_id) if has_items else {}
         # Bars end at the database's time, as they begin: the clock of this program may be another.
         now = run.finished_at or await database_now(connection)
+        log = await newest_lines(connection, run_id, MOST_LINES + 1)
         questions, more = await find_questions(connection, run_id) if is_live else ([], False)
     states = {step.id: step for step in run.steps}
     copied = {step.id for step in run.steps if _is_copied(run, step)}
@@ -77,7 +95,7 @@ async def view_of(run_id: UUID, service: ServiceState) -> RunView:
         rows.append(StepRow(step, late, state, found.get(step.id), items.get(step.id, []), step.id in copied))
     statuses = {name: answer.status for name, answer in states.items()}
     name = names.get(run.workflow_id, "")
-    return RunView(run, name, diagrams(flow, statuses), rows, questions, more, is_live, now)
+    return RunView(run, name, diagrams(flow, statuses), rows, questions, more, log, is_live, now)
 
 
 def _is_copied(run: RunAnswer, step: StepAnswer) -> bool:

@@ -22,6 +22,7 @@ from service.executor.messages import ExecutionRequest
 from service.executor.metrics import count_ended
 from service.executor.progress import Progress
 from service.executor.repository import RunRepository
+from service.executor.run_log import RunLog, tell_failure
 from service.executor.transient import is_transient
 from service.executor.values import encode
 from service.executor.work import Work
@@ -109,13 +110,16 @@ class AtOnce:
             return None
         if len(given) > MOST_CHARACTERS:
             return None
-        progress = Progress(definition, request.input)
-        if not await self._do(request, progress):
+        progress, run_log = Progress(definition, request.input), RunLog(token=1)
+        if not await self._do(request, progress, run_log):
             return None
         ending = ending_of(progress)
         if ending is None:
             return None
         progress.give_up()
+        if ending.error is not None:
+            tell_failure(run_log, ending.error)
+        run_log.close()
         conclusion = Conclusion(
             message_id=request.message_id,
             run_id=request.run_id,
@@ -128,16 +132,17 @@ class AtOnce:
             error=None if ending.error is None else encode(ending.error),
             steps=encode_steps(progress.changes()),
             seconds=time.monotonic() - began,
+            lines=run_log.encoded(run_log.waiting),
         )
         return conclusion if conclusion.size <= MOST_CHARACTERS else None
 
-    async def _do(self, request: ExecutionRequest, progress: Progress) -> bool:
+    async def _do(self, request: ExecutionRequest, progress: Progress, run_log: RunLog) -> bool:
         """Do all steps; False where that takes too long."""
         run = _as_claimed(request)
         with bound_contextvars(correlation_id=run.correlation_id, workflow_id=str(run.workflow_id), run_id=str(run.id)):
             try:
                 async with asyncio.timeout(_RUN_SECONDS):
-                    await Work(run, self._agents, progress).begin_ready()
+                    await Work(run, self._agents, progress, run_log=run_log).begin_ready()
             except TimeoutError:
                 return False
         return True

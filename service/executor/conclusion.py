@@ -28,10 +28,15 @@ class Conclusion:
     seconds: float
     """Since the work on it began."""
 
+    lines: str | None = None
+    """Of its log, as JSON text."""
+
     @property
     def size(self) -> int:
         """Of what is written for it, in characters."""
-        return len(self.input) + len(self.output or "") + len(self.error or "") + len(self.steps)
+        return (
+            len(self.input) + len(self.output or "") + len(self.error or "") + len(self.steps) + len(self.lines or "")
+        )
 
 
 def received_values(conclusions: Sequence[Conclusion]) -> dict[str, Any]:

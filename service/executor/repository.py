@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from service.executor.definition import Definition, UnusableDefinitionError, par
 from service.executor.journal import encode_steps, journalled_step
 from service.executor.messages import ExecutionRequest
 from service.executor.progress import JournalledStep, StepState
+from service.executor.run_log import RunLog
 from service.executor.values import encode, problem
 from service.executor.waiting import Signal
 from service.platform.coalescer import Coalescer
@@ -46,6 +47,7 @@ DEFINITIONS_KEPT = 500
 class _Journalled:
     run: ClaimedRun
     steps: str
+    lines: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,8 @@ class RunRepository:
         """
         if not conclusions:
             return {}
-        values = received_values(conclusions)
-        rows = await self._execute(END_RECEIVED, **values, audit=self._audit, actor=self._actor)
+        values, lines = received_values(conclusions), {each.run_id: each.lines for each in conclusions}
+        rows = await self._write(END_RECEIVED, lines, **values, audit=self._audit, actor=self._actor)
         return {row.id: float(row.seconds) for row in rows}
 
     async def keep_dead(self, letters: Iterable[DeadLetter]) -> None:
@@ -177,21 +179,27 @@ class RunRepository:
             raise found
         return found
 
-    async def read_journal(self, run: ClaimedRun) -> list[JournalledStep]:
-        """What earlier claims of this run have done."""
+    async def read_journal(self, run: ClaimedRun, log: RunLog | None = None) -> list[JournalledStep]:
+        """What earlier claims of this run have done; ``log`` is told how much they have logged."""
         rows = await self._execute(statements.READ_JOURNAL, run_id=run.id)
+        if log is not None and rows:
+            log.known(rows[0].lines, int(rows[0].size))
         return [journalled_step(row) for row in rows]
 
-    async def journal(self, run: ClaimedRun, steps: Sequence[StepState]) -> Marks:
-        """Write the steps' states, with the runs that they begin; returns what somebody asks of the run.
+    async def journal(self, run: ClaimedRun, steps: Sequence[StepState], *, lines: str | None = None) -> Marks:
+        """Write the steps' states, with the runs that they begin and lines of the run's log (JSON text).
+
+        Returns what somebody asks of the run.
 
         Raises LeaseLostError, having written nothing.
         """
         changes = changes_of_children(steps)
         if changes is None:
-            return await self._journals.ask(_Journalled(run, encode_steps(steps)))
-        rows = await self._tell(
+            return await self._journals.ask(_Journalled(run, encode_steps(steps), lines=lines))
+        rows = await self._write(
             statements.JOURNAL_OF_PARENT,
+            {run.id: lines},
+            tells=True,
             run_ids=[run.id],
             tokens=[run.token],
             steps=[encode_steps(steps)],
@@ -202,8 +210,9 @@ class RunRepository:
         return marks_of(rows[0])
 
     async def _journal_all(self, journals: Sequence[_Journalled]) -> list[Marks | Exception]:
-        rows = await self._execute(
+        rows = await self._write(
             statements.JOURNAL,
+            {each.run.id: each.lines for each in journals},
             run_ids=[each.run.id for each in journals],
             tokens=[each.run.token for each in journals],
             steps=[each.steps for each in journals],
@@ -211,7 +220,9 @@ class RunRepository:
         found = {row.id: marks_of(row) for row in rows}
         return [found.get(each.run.id, lost(each.run)) for each in journals]
 
-    async def note_failure(self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any]) -> None:
+    async def note_failure(
+        self, run: ClaimedRun, steps: Sequence[StepState], error: Mapping[str, Any], *, lines: str | None = None
+    ) -> None:
         """Keep why the run fails, while it still has something to do; whoever claims it from now on finds it there.
 
         Raises LeaseLostError, having written nothing.
@@ -219,9 +230,11 @@ class RunRepository:
         values = {"run_id": run.id, "token": run.token, "steps": encode_steps(steps), "error": encode(error)}
         changes = changes_of_children(steps)
         if changes is None:
-            rows = await self._execute(statements.NOTE_FAILURE, **values)
+            rows = await self._write(statements.NOTE_FAILURE, {run.id: lines}, **values)
         else:
-            rows = await self._tell(statements.NOTE_FAILURE_OF_PARENT, **values, **changes)
+            rows = await self._write(
+                statements.NOTE_FAILURE_OF_PARENT, {run.id: lines}, tells=True, **values, **changes
+            )
         if not rows:
             raise lost(run)
 
@@ -234,6 +247,7 @@ class RunRepository:
         output: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
         may_have_children: bool = False,
+        lines: str | None = None,
     ) -> float:
         """Bring the run to a final state, journal the steps and write the audit record, all at once.
 
@@ -247,6 +261,7 @@ class RunRepository:
             None if output is None else encode(output),
             None if error is None else encode(error),
             may_have_children or run.has_parent,
+            lines=lines,
         )
         return await self._endings.ask(ending)
 
@@ -259,10 +274,11 @@ class RunRepository:
             "errors": [each.error for each in endings],
             "steps": [each.steps for each in endings],
         }
+        lines = {each.run.id: each.lines for each in endings}
         if any(each.is_related for each in endings):
-            rows = await self._tell(statements.FINISH_RELATED, **values)
+            rows = await self._write(statements.FINISH_RELATED, lines, tells=True, **values)
         else:
-            rows = await self._execute(statements.FINISH, **values, audit=self._audit, actor=self._actor)
+            rows = await self._write(statements.FINISH, lines, **values, audit=self._audit, actor=self._actor)
         found = {row.id: float(row.seconds) for row in rows}
         return [found.get(each.run.id, lost(each.run)) for each in endings]
 
@@ -272,7 +288,14 @@ class RunRepository:
         await self._endings.stop()
 
     async def park(
-        self, run: ClaimedRun, status: str, steps: Sequence[StepState], *, signals: int = 0, wake: float | None = None
+        self,
+        run: ClaimedRun,
+        status: str,
+        steps: Sequence[StepState],
+        *,
+        signals: int = 0,
+        wake: float | None = None,
+        lines: str | None = None,
     ) -> bool:
         """Journal the steps and let go of the run, which goes on at a later event; not counted as an attempt.
 
@@ -289,8 +312,8 @@ class RunRepository:
         }
         changes = changes_of_children(steps)
         if changes is None:
-            return bool(await self._execute(statements.PARK, **values))
-        return bool(await self._tell(statements.PARK_PARENT, **values, **changes))
+            return bool(await self._write(statements.PARK, {run.id: lines}, **values))
+        return bool(await self._write(statements.PARK_PARENT, {run.id: lines}, tells=True, **values, **changes))
 
     async def take_replies(self, replies: Sequence[Reply]) -> dict[str, int]:
         """Signal the steps that wait for the replies; returns how many did, by topic."""
@@ -374,6 +397,16 @@ class RunRepository:
 
     def _lease(self) -> dict[str, Any]:
         return {"owner": self._owner, "lease": self._lease_seconds}
+
+    async def _write(
+        self, statement: TextClause, lines: Mapping[UUID, str | None], *, tells: bool = False, **values: Any
+    ) -> Sequence[Row[Any]]:
+        """Execute a statement that writes steps, with the lines that runs have logged."""
+        logged = {run_id: text for run_id, text in lines.items() if text is not None}
+        if logged:
+            statement = statements.with_lines(statement)
+            values |= {"logging_ids": list(logged), "lines": list(logged.values())}
+        return await (self._tell if tells else self._execute)(statement, **values)
 
     async def _tell(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
         """Execute a statement that may tell other executors something."""

@@ -14,6 +14,7 @@ from service.executor.ending import failure_of_run, misfit_of
 from service.executor.kinds.base import Agent
 from service.executor.progress import CANCELLED, COMPLETED, FAILED, WAITING, JournalledStep, Progress
 from service.executor.repository import RunRepository
+from service.executor.run_log import RunLog, tell_failure
 from service.executor.transient import is_transient
 from service.executor.values import problem
 from service.executor.waiting import Signal
@@ -64,6 +65,7 @@ class _Execution:
         self._signals: dict[str, Signal] = {}
         self._claimed = time.monotonic()
         self._may_have_children = False
+        self._log = RunLog(self._run.token, active.nudge)
 
     async def run_to_end(self) -> None:
         run = self._run
@@ -75,9 +77,11 @@ class _Execution:
         self._may_have_children = definition.executes_workflows
         # Only a run that somebody worked on before has a journal.
         if run.token > 1:
-            self._known = await self._kept_trying(lambda: self._repository.read_journal(run))
+            self._known = await self._kept_trying(lambda: self._repository.read_journal(run, self._log))
         progress = Progress(definition, run.input, self._known)
         log.info("Run claimed", attempt=run.attempt, lease_token=run.token)
+        if run.attempt > 1:
+            self._log.own("warning", "Taken over: the executor before let its lease expire", taken_up=run.attempt)
         if run.cancel_requested:
             self._active.interrupt(Interruption.CANCELLED)
         elif run.attempt > MAX_CLAIMS:
@@ -90,7 +94,7 @@ class _Execution:
         await (self._drive(progress) if run.error is None else self._follow_up(progress, run.error))
 
     async def _drive(self, progress: Progress) -> None:
-        work = Work(self._run, self._agents, progress, self._signals)
+        work = Work(self._run, self._agents, progress, self._signals, self._log)
         try:
             end = await self._until_end(progress, work)
         finally:
@@ -122,7 +126,7 @@ class _Execution:
             wake = _first(wake, self._seconds_left(progress.definition))
             if work.waits and (wake is None or wake > _LEAST_PARKED_SECONDS):
                 return partial(self._park, progress, WAITING, wake)
-            if progress.changes():
+            if progress.changes() or self._log.is_due:
                 # Nobody waits for anything before what is new here is seen.
                 self._active.hear(await self._journal(progress))
                 if self._active.interrupted.done() or self._active.nudged.done():
@@ -140,9 +144,11 @@ class _Execution:
             raise LeaseLostError
         if reason is Interruption.CANCELLED:
             progress.give_up()
+            self._log.own("warning", "Cancelled on request")
             await self._finish(progress, CANCELLED if progress.failure is None else FAILED, error=progress.failure)
             return
-        if progress.changes():
+        self._log.close()
+        if progress.changes() or self._log.waiting:
             await self._journal(progress)
         await self._give_back(reason.value)
 
@@ -156,8 +162,13 @@ class _Execution:
 
     async def _park(self, progress: Progress, status: str, wake: float | None) -> None:
         progress.rest()
-        steps, known = progress.changes(), len(self._signals)
-        if await self._kept_trying(lambda: self._repository.park(self._run, status, steps, signals=known, wake=wake)):
+        self._log.close()
+        steps, known, lines = progress.changes(), len(self._signals), self._log.waiting
+        if await self._kept_trying(
+            lambda: self._repository.park(
+                self._run, status, steps, signals=known, wake=wake, lines=self._log.encoded(lines)
+            )
+        ):
             log.info(f"Run {status}")
             return
         # Meanwhile somebody cancelled it, or it has something to do again.
@@ -188,11 +199,15 @@ class _Execution:
 
     async def _fail(self, progress: Progress, error: Mapping[str, Any]) -> None:
         progress.give_up()
+        tell_failure(self._log, error)
         if not progress.definition.on_failure:
             await self._finish(progress, FAILED, error=error)
             return
-        steps = progress.changes()
-        await self._kept_trying(lambda: self._repository.note_failure(self._run, steps, error))
+        steps, lines = progress.changes(), self._log.waiting
+        await self._kept_trying(
+            lambda: self._repository.note_failure(self._run, steps, error, lines=self._log.encoded(lines))
+        )
+        self._log.written(lines)
         log.info("Run has failed, its steps for that follow", code=error["code"])
         await self._follow_up(progress, error)
 
@@ -209,20 +224,30 @@ class _Execution:
         output: dict[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> None:
-        steps = progress.changes() if progress else []
+        self._log.close()
+        steps, lines = progress.changes() if progress else [], self._log.waiting
         seconds = await self._kept_trying(
             lambda: self._repository.finish(
-                self._run, status, steps, output=output, error=error, may_have_children=self._may_have_children
+                self._run,
+                status,
+                steps,
+                output=output,
+                error=error,
+                may_have_children=self._may_have_children,
+                lines=self._log.encoded(lines),
             )
         )
         metrics.count_ended(status, seconds)
         log.info(f"Run {status}", seconds=round(seconds, 6), **({"code": error["code"]} if error else {}))
 
     async def _journal(self, progress: Progress) -> Marks:
-        steps = progress.changes()
-        marks = await self._kept_trying(lambda: self._repository.journal(self._run, steps))
+        steps, lines = progress.changes(), self._log.waiting
+        marks = await self._kept_trying(
+            lambda: self._repository.journal(self._run, steps, lines=self._log.encoded(lines))
+        )
         for state in steps:
             state.changed = False
+        self._log.written(lines)
         return marks
 
     async def _kept_trying(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -1,9 +1,12 @@
 """The SQL of the executor; ``repository.py`` says what each statement is for."""
 # ruff: noqa: S608 - the parts that are put together are constants of this file
 
-from sqlalchemy import text
+from functools import cache
+
+from sqlalchemy import TextClause, text
 
 from service.executor import family
+from service.executor.log_statement import LOGGED
 from service.webhooks.enqueue import NOTED
 
 # Whether claims of the workflow's runs have to keep limits. Read once in a statement, of a table with few rows.
@@ -132,7 +135,12 @@ READ_DEFINITION = text(
 
 READ_JOURNAL = text(
     """
-SELECT step_id, status, attempt, output, waits, EXTRACT(EPOCH FROM now() - started_at) AS age FROM run_steps
+SELECT step_id, status, attempt, output, waits, EXTRACT(EPOCH FROM now() - started_at) AS age,
+       logged.lines, logged.size
+FROM run_steps CROSS JOIN (
+    SELECT count(*) AS lines, COALESCE(sum(octet_length(message) + octet_length(CAST(fields AS text))), 0) AS size
+    FROM run_logs WHERE run_id = CAST(:run_id AS uuid)
+) AS logged
 WHERE run_id = CAST(:run_id AS uuid)
 """
 )
@@ -297,6 +305,13 @@ PARK_PARENT = text(_PARK + _OF_PARENT + _PARKED)
 READ_CALLEE = text(family.READ_CALLEE)
 
 TAKE_REPLIES = text(family.REPLIES + family.SIGNALLED + family.REPLIES_TAKEN)
+
+
+@cache
+def with_lines(statement: TextClause) -> TextClause:
+    """A statement that writes steps as it is where runs have logged something, too; the others do not pay for it."""
+    return text(statement.text.replace(WRITE_STEPS, f"{WRITE_STEPS}, {LOGGED}"))
+
 
 READ_SIGNALS = text("SELECT step_id, output, error FROM signals WHERE run_id = CAST(:run_id AS uuid)")
 

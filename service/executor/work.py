@@ -21,6 +21,7 @@ from service.executor.progress import (
     Progress,
     StepState,
 )
+from service.executor.run_log import RunLog
 from service.executor.values import check_output
 from service.executor.waiting import Signal, Waiting
 from service.platform.logging import get_logger
@@ -39,6 +40,7 @@ class Work:
         agents: Mapping[str, Agent[Any]],
         progress: Progress,
         signals: Mapping[str, Signal] | None = None,
+        run_log: RunLog | None = None,
     ) -> None:
         self._run = run
         self._agents = agents
@@ -48,6 +50,7 @@ class Work:
         self._due: dict[asyncio.Future[Any], float] = {}
         self._resting = False
         self._signals = signals if signals is not None else {}
+        self._log = run_log or RunLog()
         self._waiting = {state for state in progress.states.values() if state.status == WAITING}
 
     @property
@@ -153,6 +156,7 @@ class Work:
         except StepFailedError as failure:
             self._fail(state, failure)
         else:
+            self._log.own("info", "Signalled: the step is completed", step_id=state.id, attempt=state.attempt)
             self._complete(state, output)
 
     def _time_is_over(self, state: StepState) -> None:
@@ -161,6 +165,8 @@ class Work:
             detail = "nobody signalled the step in time" if waits is None else waits.missed
             self._fail(state, StepFailedError("timeout", detail, retryable=False))
         else:
+            message = "Nobody signalled the step in time: it is completed all the same"
+            self._log.own("warning", message, step_id=state.id, attempt=state.attempt)
             self._complete(state, waits.otherwise)
 
     def launch(self) -> None:
@@ -208,6 +214,8 @@ class Work:
         state.status, state.waits, state.error = WAITING, waits, None
         state.wake = None if waits.timeout_seconds is None else time.monotonic() + waits.timeout_seconds
         self._waiting.add(state)
+        fields = {"kind": waits.kind, "timeout_seconds": waits.timeout_seconds}
+        self._log.own("info", "Waits for a signal", step_id=state.id, attempt=state.attempt, **fields)
 
     def _settle(self, prepared: PreparedStep, outcome: Outcome, *, may_retry: bool = True) -> None:
         """Note a try's outcome and arrange the next one."""
@@ -234,6 +242,9 @@ class Work:
             return
         state.error = outcome.as_json()
         pause = retry.pause_after(state.attempt, at_least=outcome.retry_after)
+        fields = {"code": outcome.code, "next_in_seconds": None if self._resting else round(pause, 3)}
+        message = f"The try failed, there will be another one: {outcome.detail}"
+        self._log.own("warning", message, step_id=state.id, attempt=state.attempt, **fields)
         state.attempt += 1
         if not self._resting:
             self._launch(prepared, after=pause)
@@ -248,6 +259,8 @@ class Work:
     def _fail(self, state: StepState, failure: StepFailedError) -> None:
         """For good; with an item its step fails, and the step's other items are given up."""
         state.status, state.error, state.finished, state.changed = FAILED, failure.as_json(), time.monotonic(), True
+        message = f"The step failed: {failure.detail}"
+        self._log.own("error", message, step_id=state.id, attempt=state.attempt, code=failure.code)
         if not isinstance(state, ItemState) or state.parent.status != RUNNING:
             return
         state.parent.attempt = state.attempt
@@ -270,7 +283,7 @@ class Work:
             self._due[task] = time.monotonic() + after
 
     def _context(self, state: StepState) -> StepContext:
-        return StepContext(str(self._run.id), state.id, state.attempt, self._run.correlation_id)
+        return StepContext(str(self._run.id), state.id, state.attempt, self._run.correlation_id, lines=self._log)
 
 
 def _is_wanted(state: StepState, scope: Mapping[str, Any]) -> bool:

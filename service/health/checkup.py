@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy import text
 
 from service.executor.kinds.installed import UnusableKindError
 from service.executor.kinds.registry import known_kinds
+from service.maintenance.partitions import NEXT_MONTH
 from service.migrations.revisions import current_revision, newest_revision
-from service.platform.database import check_database, create_engine
+from service.platform.database import autocommit, check_database, create_engine
 from service.platform.kafka import check_kafka, connection_options
 from service.platform.settings import Settings
 
@@ -57,6 +59,21 @@ async def _schema(settings: Settings) -> str:
     return f"at revision {found}"
 
 
+async def _partitions(settings: Settings) -> str:
+    engine = create_engine(settings, application="workflow-check")
+    try:
+        async with autocommit(engine) as connection:
+            following = (await connection.execute(text(NEXT_MONTH))).one()
+    finally:
+        await engine.dispose()
+    if not following.is_there:
+        raise WrongError(
+            f"the audit log has no partition for {following.month}: the relay makes it, so one must run; until then"
+            " entries of that month are kept in the default partition"
+        )
+    return f"the audit log has one for {following.month}"
+
+
 async def _kafka(settings: Settings) -> str:
     await check_kafka(settings, seconds=CHECK_SECONDS)
     return "connected"
@@ -92,6 +109,7 @@ async def _agents(settings: Settings) -> str:
 CHECKS: Mapping[str, Check] = {
     "database": _database,
     "schema": _schema,
+    "partitions": _partitions,
     "kafka": _kafka,
     "topics": _topics,
     "agents": _agents,

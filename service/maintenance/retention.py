@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from service.maintenance import metrics
+from service.maintenance.partitions import make_ahead
 from service.platform.database import connect, is_unavailable
 from service.platform.logging import get_logger
 from service.platform.settings import Settings
@@ -61,13 +62,15 @@ async def forget_until(settings: Settings, stopping: asyncio.Event, pulse: Pulse
 
 
 async def forget(settings: Settings, stopping: asyncio.Event, pulse: Pulse) -> None:
-    """Forget all that is old now, batch by batch; another process that does so at the same time is left to it."""
-    wanted = limits(settings)
-    if not wanted:
-        return
+    """Forget all that is old now, batch by batch; another process that does so at the same time is left to it.
+
+    Before that the partitions for the next months are made.
+    """
     connection = await connect(settings, application="workflow-retention")
     try:
-        for function, days in wanted.items():
+        if made := await make_ahead(connection):
+            log.info("Partitions made", what="audit", months=made)
+        for function, days in limits(settings).items():
             total = await _forget_all(connection, function, days, stopping, pulse)
             if total:
                 log.info("Old data forgotten", what=function.removeprefix("forget_"), rows=total, older_than_days=days)

@@ -32,6 +32,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         # A retry begins with copies of what its origin has done.
         "run_steps": ("SELECT", "INSERT (run_id, step_id, status, attempt, output, started_at, finished_at)"),
         "signals": APPEND,
+        # A retry begins with a line that says so.
+        "run_logs": ("SELECT", "INSERT (run_id, number, level, message, fields)"),
         "idempotency_keys": APPEND,
         "schedules": WRITE,
         "webhooks": WRITE,
@@ -72,6 +74,8 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "run_steps": ("SELECT", "INSERT", "UPDATE"),
         "signals": APPEND,
         "outbox": ("INSERT",),
+        # It adds lines, and sees how much a run has logged before it was taken over.
+        "run_logs": ("SELECT (run_id, message, fields)", "INSERT"),
         "inbox": ("SELECT", "INSERT", "DELETE"),
         # It forgets those that are too old to be sent again; it knows them by their time only.
         "idempotency_keys": ("SELECT (created_at)", "DELETE"),
@@ -83,13 +87,15 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "dead_letters": ("SELECT (place, times)", "INSERT", "UPDATE (times, last_seen_at)"),
     },
 }
-"""By group role and table. Nobody but the owner may delete or change what is in the audit log."""
+"""By group role and table. Nobody but the owner may delete or change what is in the audit log, and nobody has a right
+to one of its partitions: rights to the whole are enough."""
 
 FUNCTIONS: Mapping[str, Sequence[str]] = {
     "relay": (
         "forget_runs(integer, integer)",
         "forget_dead_letters(integer, integer)",
         "forget_audit(integer, integer)",
+        "make_audit_partitions(integer)",
     ),
 }
 """By group role: functions that run with the owner's rights and do one thing that the role may not do by itself."""

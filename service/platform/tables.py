@@ -33,6 +33,7 @@ STEP_STATUSES = ("pending", "running", "waiting", "completed", "failed", "skippe
 ROLES = ("viewer", "operator", "admin")
 CATCH_UPS = ("skip", "latest", "all")
 OVERLAPS = ("allow", "skip")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 DELIVERY_STATUSES = ("pending", "delivered", "dead")
 DEAD_LETTER_STATES = ("open", "requeued", "discarded")
 SCHEDULE_ACTOR = "schedule:"
@@ -290,6 +291,25 @@ signals = Table(
     PrimaryKeyConstraint("run_id", "step_id"),
 )
 
+# What executors and their agents say about a run; it goes with the run.
+run_logs = Table(
+    "run_logs",
+    metadata,
+    Column("run_id", Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    # Rises within a run, with gaps: made of the lease's token and the line's place in that claim, so that writing a
+    # line again changes nothing.
+    Column("number", BigInteger, nullable=False),
+    _created("at"),
+    # None for what is about the whole run.
+    Column("step_id", Text, nullable=True),
+    Column("attempt", Integer, nullable=True),
+    Column("level", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("fields", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    PrimaryKeyConstraint("run_id", "number"),
+    _one_of("level", LOG_LEVELS),
+)
+
 schedules = Table(
     "schedules",
     metadata,
@@ -438,6 +458,10 @@ idempotency_keys = Table(
     Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
+# In partitions, one a month (in UTC), which the database makes and drops: ``make_audit_partitions``, ``forget_audit``.
+AUDIT_PARTITION = r"audit_log_(default|(before_)?[0-9]{6})"
+"""The names of the partitions, as a regular expression."""
+
 audit_log = Table(
     "audit_log",
     metadata,
@@ -450,7 +474,9 @@ audit_log = Table(
     Column("correlation_id", Text, nullable=True),
     Column("address", Text, nullable=True),
     Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    PrimaryKeyConstraint("id"),
+    # A key of a partitioned table holds what it is partitioned by.
+    PrimaryKeyConstraint("id", "at"),
     Index("ix_audit_log_subject_type_subject_id", "subject_type", "subject_id"),
     Index("ix_audit_log_at", "at"),
+    postgresql_partition_by="RANGE (at)",
 )

@@ -66,6 +66,11 @@ WITH origin AS (
       -- An item's id is that of its step with its place.
       AND regexp_replace(done.step_id, '\[[0-9]+\]$', '')
           IN (SELECT step ->> 'id' FROM jsonb_array_elements(origin.definition -> 'steps') AS step)
+), told AS (
+    INSERT INTO run_logs (run_id, number, level, message, fields)
+    SELECT id, 0, 'info', 'A retry: what the run before has completed is not done again',
+           jsonb_build_object('origin_run_id', origin_run_id)
+    FROM run WHERE CAST(:retry AS boolean)
 ), message AS (
     INSERT INTO outbox (topic, key, headers, payload)
     SELECT CAST(:topic AS text), run.id::text, jsonb_build_object('correlation_id', CAST(:correlation_id AS text)),

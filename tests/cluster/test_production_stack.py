@@ -85,7 +85,10 @@ def test_a_backup_is_restored_to_a_point_in_time(production: Production, record_
     assert tables["runs"]["restored"]["rows"] > STEADY
     earlier = production.told("restore-drill", "--to", between.isoformat())
     then = {each["table"]: each for each in earlier["tables"]}
-    assert then["audit_log"]["same"] is True
+    # Its months are compared one by one.
+    audited = [each for name, each in then.items() if name.startswith("audit_log_")]
+    assert audited
+    assert all(each["same"] is True for each in audited)
     assert then["runs"]["compared"].startswith("rows up to")
     eventually(lambda: not production.pods("restore-drill"), 60, "the drills' pods being gone", interval=1)
 

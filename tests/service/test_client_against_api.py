@@ -242,6 +242,9 @@ async def test_the_command_steers_and_watches(working_api: Api) -> None:
     assert "step ask is failed" in out
     assert out.splitlines()[-1] == "end"
     assert f"error: run {run_id} is failed: " in error
+    assert "not today" in (await wfm("runs", "logs", run_id, "--level", "error"))[0]
+    followed = [json.loads(line) for line in (await wfm("runs", "logs", run_id, "--follow", "--json"))[0].splitlines()]
+    assert followed == json.loads((await wfm("runs", "logs", run_id, "--json"))[0])
     again = json.loads((await wfm("runs", "retry", run_id, "--json"))[0])
     await eventually(waits, "the new run to wait", seconds=60)
     await wfm("runs", "signal", again["run_id"], "ask", "approve", "--set", "amount=5")

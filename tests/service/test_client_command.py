@@ -64,7 +64,7 @@ def test_all_promised_commands_are_there() -> None:
             "execute",
             "execute-many",
         },
-        "runs": {"list", "get", "wait", "watch", "cancel", "pause", "resume", "signal", "retry", "replay"},
+        "runs": {"list", "get", "wait", "watch", "logs", "cancel", "pause", "resume", "signal", "retry", "replay"},
         "schedules": {"list", "get", "create", "update", "delete", "next", "preview", "pause", "resume"},
         "webhooks": {"list", "get", "create", "update", "delete", "enable", "disable"},
         "dead-letters": {"list", "get", "payload", "requeue", "discard"},

@@ -126,6 +126,7 @@ async def test_everything_is_found_right_where_it_is(settings: Settings) -> None
     assert [(each.name, each.passed) for each in found] == [
         ("database", True),
         ("schema", True),
+        ("partitions", True),
         ("kafka", True),
         ("topics", True),
         ("agents", True),

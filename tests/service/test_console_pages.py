@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.app import create_app
+from service.console import run_view
 from service.console.run_list import PAGE_SIZE
 from service.platform.database import transaction
-from service.platform.tables import audit_log, run_steps, runs, schedules, workflow_limits
+from service.platform.tables import audit_log, run_logs, run_steps, runs, schedules, workflow_limits
 from tests.service.console_support import (
     BEGIN,
     NASTY,
@@ -370,6 +371,29 @@ async def test_a_run_leads_to_the_run_that_began_it_and_to_those_that_it_began(
     async with visiting(app, "viewer") as client:
         assert f'<a id="child-check" href="/console/runs/{below}">' in (await client.get(f"/console/runs/{above}")).text
         assert f'<a id="parent" href="/console/runs/{above}">' in (await client.get(f"/console/runs/{below}")).text
+
+
+async def test_a_run_shows_the_newest_lines_of_its_log_as_text(
+    app: FastAPI, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_view, "MOST_LINES", 2)
+    await add_people(engine)
+    run_id = await add_run(engine, await add_workflow(engine, "logs"), "failed")
+    lines = [
+        {"run_id": run_id, "number": number, "level": "error", "message": f"{NASTY} {number}", "step_id": "read"}
+        for number in range(3)
+    ]
+    async with transaction(engine) as connection:
+        await connection.execute(run_logs.insert().values(lines))
+        await connection.execute(run_logs.update().values(fields={"order": NASTY}, attempt=2))
+    async with visiting(app, "viewer") as client:
+        text = (await client.get(f"/console/runs/{run_id}")).text
+    assert NASTY not in text
+    told = [text.index(f"&lt;script&gt;alert(1)&lt;/script&gt; {number}") for number in (1, 2)]
+    assert told == sorted(told)
+    assert "&lt;/script&gt; 0" not in text
+    assert "The newest 2 lines" in text
+    assert "try 2" in text
 
 
 async def test_what_is_not_there_is_said_with_a_page(app: FastAPI, things: dict[str, UUID]) -> None:

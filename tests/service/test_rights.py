@@ -17,7 +17,9 @@ from service.auth.tokens import issue_token
 from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP_PLAIN
 from service.executor import statements
+from service.executor.conclusion import END_RECEIVED
 from service.maintenance import progress
+from service.maintenance.partitions import make_ahead
 from service.maintenance.retention import limits
 from service.migrations.migrate import give_rights
 from service.migrations.rights import RIGHTS
@@ -160,6 +162,7 @@ async def test_each_program_can_do_all_its_work(logins: Logins, engine: AsyncEng
             await client.post(f"{hook_place}/rotate-secret"),
             await client.post(f"{hook_place}/deliveries/{delivery['id']}/redeliver"),
             await client.get(f"/api/v1/runs/{run_id}/events"),
+            await client.get(f"/api/v1/runs/{run_id}/logs"),
             await client.delete(hook_place),
             await client.get("/api/v1/dead-letters"),
             await client.get(f"/api/v1/dead-letters/{letters[0]}/payload"),
@@ -202,6 +205,7 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
         await relay.execute("DELETE FROM webhook_deliveries WHERE created_at < now() - interval '30 days'")
         await relay.execute("UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL WHERE false")
         await progress.measure(relay)
+        await make_ahead(relay)
         for function in limits(logins.relay):
             assert await relay.fetchval(f"SELECT {function}(365, 10)") == 0
     finally:
@@ -220,6 +224,8 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
             statements.FINISH_RELATED,
             statements.READ_CALLEE,
             statements.TAKE_REPLIES,
+            statements.READ_JOURNAL,
+            *(statements.with_lines(each) for each in (statements.JOURNAL, statements.FINISH_RELATED, END_RECEIVED)),
             statements.READ_SIGNALS,
             statements.FORGET_MESSAGES,
         ):
@@ -296,6 +302,11 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         ("api", "INSERT INTO run_steps (run_id, step_id, error) VALUES (gen_random_uuid(), 'x', '{}')"),
         ("api", "UPDATE run_steps SET output = '1'"),
         ("api", "DELETE FROM run_steps"),
+        ("api", "UPDATE run_logs SET message = 'x'"),
+        ("api", "DELETE FROM run_logs"),
+        ("executor", "UPDATE run_logs SET message = 'x'"),
+        ("executor", "DELETE FROM run_logs"),
+        ("relay", "SELECT * FROM run_logs"),
         ("api", "UPDATE users SET role = 'admin'"),
         ("api", "CREATE TABLE mine (id int)"),
         ("relay", "SELECT input FROM runs"),
@@ -330,6 +341,9 @@ async def test_runs_are_paused_decided_cancelled_and_done_again_with_these_right
         ("relay", "SELECT output FROM run_steps"),
         ("executor", "SELECT forget_audit(365, 10)"),
         ("api", "SELECT forget_audit(365, 10)"),
+        ("api", "SELECT make_audit_partitions(2)"),
+        ("api", "SELECT * FROM audit_log_default"),
+        ("api", "INSERT INTO audit_log_default (actor, action, subject_type) VALUES ('a', 'b', 'c')"),
         ("api", "SELECT forget_runs(365, 10)"),
         ("relay", "SELECT payload FROM dead_letters"),
         ("relay", "UPDATE dead_letters SET state = 'open'"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from wfm.cli import agents, deadletters, exits, keys, login, run_control, runs, schedules, webhooks, workflows
+from wfm.cli import agents, deadletters, exits, keys, login, logs, run_control, runs, schedules, webhooks, workflows
 from wfm.cli.command import RUNNING
 from wfm.cli.exits import CliError
 from wfm.cli.refusals import code_of, lines_of
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 login.add_to(app)
 run_control.add_to(runs.app)
+logs.add_to(runs.app)
 for part in (agents, workflows, runs, schedules, webhooks, deadletters, keys):
     app.add_typer(part.app)
 app.add_typer(keys.audit)

@@ -13,6 +13,8 @@ from wfm.models import (
     PauseAnswer,
     ReplayRequest,
     RunAnswer,
+    RunLogLine,
+    RunLogPage,
     RunPage,
     RunSummary,
     SignalAnswer,
@@ -22,6 +24,7 @@ from wfm.models import (
 FINAL = frozenset({"completed", "failed", "cancelled"})
 FIRST_POLL_SECONDS = 0.1
 LONGEST_POLL_SECONDS = 5.0
+LOG_POLL_SECONDS = 1.0
 
 
 @operation("GET /api/v1/runs")
@@ -64,6 +67,25 @@ def follow_run(run_id: Id, *, last_event_id: str | None = None, timeout: float |
     at the next word of the server (it says something every 15 s), without the event ``end``.
     """
     return Following(open_events(run_id, last_event_id=last_event_id), timeout=timeout)
+
+
+@operation("GET /api/v1/runs/{run_id}/logs")
+def list_logs(
+    run_id: Id,
+    *,
+    step: str | None = None,
+    level: str | None = None,
+    cursor: str | None = None,
+    size: int | None = None,
+) -> Call[RunLogPage]:
+    """A page of what the executor and the agents say about a run, oldest lines first.
+
+    ``level`` is the least urgent one wanted: debug, info, warning or error. ``latest`` of a page is the cursor of
+    what comes after it.
+    """
+    return Call(
+        RunLogPage, path={"run_id": run_id}, query={"step": step, "level": level, "cursor": cursor, "size": size}
+    )
 
 
 @operation("POST /api/v1/runs/{run_id}/cancel")
@@ -127,6 +149,35 @@ def wait_for_run(
         pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
 
+def follow_logs(
+    run_id: Id,
+    *,
+    seen: Callable[[RunLogLine], None],
+    step: str | None = None,
+    level: str | None = None,
+    timeout: float | None = None,
+) -> Flow[str]:
+    """Tell ``seen`` every line of a run's log as it comes, until the run has ended; returns the run's status.
+
+    Raises WaitTimeoutError after ``timeout`` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    cursor: str | None = None
+    while True:
+        page = yield from ask(list_logs(run_id, step=step, level=level, cursor=cursor))
+        for line in page.items:
+            seen(line)
+        cursor = page.latest
+        if page.next is not None:
+            continue
+        if page.run_status in FINAL:
+            return page.run_status
+        if deadline is not None and time.monotonic() >= deadline:
+            run = yield from ask(get_run(run_id))
+            raise WaitTimeoutError(run, timeout or 0)
+        yield Pause(LOG_POLL_SECONDS)
+
+
 class RunOperations:
     """Runs: followed, paused, decided about, cancelled, and done again."""
 
@@ -134,6 +185,9 @@ class RunOperations:
     all = Everything(list_runs, RunSummary)
     get = get_run
     events = Events(follow_run, opens=open_events)
+    logs = list_logs
+    all_logs = Everything(list_logs, RunLogLine)
+    follow_logs = Procedure(follow_logs)
     cancel = cancel_run
     pause = pause_run
     resume = resume_run

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from service.executor.kinds.log_lines import Lines, LogLine, log_line
 from service.executor.kinds.secrets import SecretFolder, SecretReader, SecretUnusableError
 
 SAVING = "saving"
@@ -53,6 +54,18 @@ class StepContext:
     attempt: int
     correlation_id: str
     secrets: SecretReader = field(default_factory=SecretReader, repr=False, compare=False)
+    lines: Lines = field(default_factory=list[LogLine], repr=False, compare=False)
+    """What was logged; in a test a list."""
+
+    def log(self, message: str, /, *, level: str = "info", **fields: Any) -> None:
+        """Add a line to the run's log, cleared of the secrets that this attempt has read.
+
+        Readers of the run see it within seconds. ``level`` is debug, info, warning or error (ValueError for another);
+        ``fields`` are JSON, of anything else its text. What is too long is cut, and what is too much for one run is
+        dropped and counted.
+        """
+        clear = self.secrets.redacted
+        self.lines.append(log_line(level, message, fields, step_id=self.step_id, attempt=self.attempt, clear=clear))
 
     def secret(self, name: str) -> str:
         """A secret that the settings name; whatever the attempt leaves behind is cleared of it. Raises StepFailedError.

@@ -36,6 +36,7 @@ class GreetAgent(Agent[GreetSettings]):
         if not isinstance(name, str) or not name:
             raise StepFailedError("greet-name", "the input has no name to greet", retryable=False)
         text = f"{settings.word}, {name}!"
+        context.log("greeted", name=name, signed=settings.key is not None)
         if settings.key is None:
             return {"text": text, "signature": None}
         key = context.secret(settings.key.secret).encode()
