@@ -15,9 +15,10 @@ from uuid import UUID
 from aiokafka.errors import KafkaError
 
 from service.executor import metrics
-from service.executor.consumer import FAILED_COMMITS, POLL_SECONDS
+from service.executor.consumer import POLL_SECONDS
 from service.executor.kinds.kafka_message import MOST_BYTES, read_reply_id
 from service.executor.lag import ConsumerStalledError, LagWatch
+from service.executor.offsets import FAILED_COMMITS
 from service.executor.repository import RunRepository
 from service.executor.transient import is_transient
 from service.executor.values import encode, is_deeper

@@ -57,7 +57,7 @@ CLAIM_OR_HOLD = (
     + """
 UNION ALL
 SELECT kept_back.id, NULL, kept_back.workflow_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       kept_back.workflow_version, NULL
+       kept_back.workflow_version, NULL, NULL
 FROM kept_back
 """
 )
