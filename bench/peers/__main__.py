@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.peers import ours
 from bench.peers.environments import NotThereError, python_of, temporal_server
-from bench.peers.measuring import Measured, say
+from bench.peers.measuring import Measured, say, stop_in_order
 from bench.service.system import ROOT
 from tests.service import servers  # type: ignore[import-untyped]  # not type-checked
 
@@ -47,19 +47,17 @@ def of_peer(peer: str, environment: Mapping[str, str], *, quick: bool) -> dict[s
             asyncio.run(database.execute(f"CREATE DATABASE {name}"))
         own = {"PEER_FOLDER": folder, "PEER_DATABASE": database.url(_DATABASES[peer][0])}
         words = [str(python_of(peer)), "-m", f"bench.peers.{peer}_peer", "measure", *(["--quick"] if quick else [])]
-        done = subprocess.run(
-            words,
-            env={"PATH": os.environ["PATH"], **environment, **own},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PEER_SECONDS,
-        )
-        if done.returncode:
+        environment = {"PATH": os.environ["PATH"], **environment, **own}
+        with subprocess.Popen(words, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                said, _ = process.communicate(timeout=_PEER_SECONDS)
+            finally:
+                # It takes its servers down.
+                process.terminate()
+        if process.returncode:
             logs = "".join(path.read_text(errors="replace")[-2000:] for path in Path(folder).glob("*.log"))
-            raise RuntimeError(f"{peer} was not measured: {done.stderr[-2000:]}\n{logs}")
-    return {name: Measured(**fields) for name, fields in json.loads(done.stdout).items()}
+            raise RuntimeError(f"{peer} was not measured: {logs}")
+    return {name: Measured(**fields) for name, fields in json.loads(said).items()}
 
 
 def measure(peers: Sequence[str], *, quick: bool, rounds: int) -> Results:
@@ -119,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--without", action="append", choices=PEERS, default=[], help="leave a peer out")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args(arguments)
+    stop_in_order()
     peers = [peer for peer in PEERS if peer not in given.without]
     try:
         results = measure(peers, quick=given.quick, rounds=given.rounds)

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from bench.peers.measuring import measure
+from bench.peers.measuring import measure, stop_in_order
 
 PORT = int(os.environ.get("PEER_PORT", "8091"))
 BASE = f"http://127.0.0.1:{PORT}"
@@ -128,6 +128,7 @@ def main() -> None:
     if sys.argv[1] == "serve":
         serve()
         return
+    stop_in_order()
     with (Path(os.environ["PEER_FOLDER"]) / "dbos.log").open("wb") as log:
         server = subprocess.Popen([sys.executable, "-m", "bench.peers.dbos_peer", "serve"], stdout=log, stderr=log)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -120,6 +121,11 @@ def _milliseconds(seconds: Sequence[float]) -> tuple[float, float]:
     ordered = sorted(seconds)
     median, late = (ordered[max(0, math.ceil(share * len(ordered)) - 1)] for share in (0.5, 0.95))
     return round(median * 1000, 2), round(late * 1000, 2)
+
+
+def stop_in_order() -> None:
+    """Take SIGTERM as the end of the program, so that what it started is taken down with it."""
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
 
 
 def say(what: str) -> None:

@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bench.peers.measuring import measure
+from bench.peers.measuring import measure, stop_in_order
 from bench.peers.temporal_workflow import Three, nothing
 
 ADDRESS = "127.0.0.1:7233"
@@ -203,6 +203,7 @@ def main() -> None:
     if sys.argv[1] == "work":
         asyncio.run(work())
         return
+    stop_in_order()
     folder, binaries = Path(os.environ["PEER_FOLDER"]), Path(os.environ["PEER_BINARIES"])
     (folder / "dynamic.yaml").write_text("{}\n")
     configuration = folder / "temporal.yaml"

@@ -1,6 +1,5 @@
 """Refuses bodies that are larger than any request of this API needs."""
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.platform.problems import ProblemError, problem_response
@@ -24,7 +23,7 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if announced.isdigit() and int(announced) > self.maximum:
             error = _too_large(self.maximum)
             await problem_response(error.status_code, error.kind, error.text)(scope, receive, send)

@@ -4,7 +4,6 @@ import time
 from functools import lru_cache
 
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.platform import metrics
@@ -16,7 +15,8 @@ UNMATCHED = "unmatched"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET_PATHS = frozenset({"/health", "/health/ready", "/metrics"})
-_STREAM = "text/event-stream"
+_STREAM = b"text/event-stream"
+_NAME = correlation.HEADER.lower().encode()
 
 log = get_logger("service.access")
 
@@ -35,6 +35,13 @@ def _series(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram
     return metrics.HTTP_REQUESTS.labels(method, endpoint, str(status)), metrics.HTTP_LATENCY.labels(method, endpoint)
 
 
+def _given(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == _NAME:
+            return bytes(value).decode("latin-1")
+    return None
+
+
 class RequestContextMiddleware:
     """Names, measures and records each request."""
 
@@ -46,7 +53,8 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        chosen = correlation.choose(Headers(scope=scope).get(correlation.HEADER))
+        chosen = correlation.choose(_given(scope))
+        named = chosen.encode()
         started = time.perf_counter()
         status = 500
         waited: float | None = None
@@ -55,9 +63,9 @@ class RequestContextMiddleware:
             nonlocal status, waited
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[correlation.HEADER] = chosen
-                if headers.get("content-type", "").startswith(_STREAM):
+                # Nobody else sets this one.
+                message["headers"] = [*message["headers"], (_NAME, named)]
+                if any(name == b"content-type" and value.startswith(_STREAM) for name, value in message["headers"]):
                     # It lasts as long as its reader likes; what he waited for is its beginning.
                     waited = time.perf_counter() - started
             await send(message)
