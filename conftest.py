@@ -2,6 +2,7 @@
 
 import re
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,27 @@ def _chosen(config: pytest.Config) -> set[str]:
     if ALL in named or (not named and config.args_source is pytest.Config.ArgsSource.ARGS):
         return set(TEST_RINGS)
     return named or {DEFAULT}
+
+
+def _is_shared_out(config: pytest.Config) -> bool:
+    """Whether this is the process that shares the files out to others."""
+    return not hasattr(config, "workerinput") and bool(getattr(config.option, "numprocesses", None))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the run a name of its own, by which what its processes leave is found again."""
+    if _is_shared_out(config):
+        config.option.testrunuid = config.option.testrunuid or uuid.uuid4().hex
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Takes away the containers of processes that had to be killed: an interrupt gives them seconds to do it."""
+    if not _is_shared_out(config):
+        return
+    from tests.left_containers import remove_left
+
+    remove_left(config.option.testrunuid)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

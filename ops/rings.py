@@ -36,6 +36,7 @@ RINGS = (
         "the service against a real Postgres, a real Kafka and a real browser",
         setup=True,
         browser=True,
+        processes=3,
     ),
     Ring("stack", "a whole stack: up, verified, unchanged by a second up, drift mended, destroyed", setup=True),
     Ring("cluster", "the one-node Kubernetes, and what is deployed to it, alive", setup=True),

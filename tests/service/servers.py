@@ -20,6 +20,7 @@ from docker.models.containers import Container
 from images.build import build
 from service.platform.kafka import KafkaUnavailableError, check_kafka
 from service.platform.settings import Settings
+from tests.left_containers import run_label
 
 START_SECONDS = 120.0
 _OWNER = 10001
@@ -86,7 +87,7 @@ def _container(image: str, **options: Any) -> Iterator[Container]:
         container = client.containers.create(
             reference,
             name=f"workflow-test-{image}-{secrets.token_hex(4)}",
-            labels={"workflow.test": image},
+            labels={"workflow.test": image, **run_label()},
             **options,
         )
         try:
