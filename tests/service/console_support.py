@@ -14,7 +14,7 @@ from service.auth.passwords import hash_password
 from service.auth.roles import Role
 from service.platform.database import transaction
 from service.platform.ids import new_id
-from service.platform.tables import agents, dead_letters, run_steps, runs, workflow_versions, workflows
+from service.platform.tables import agents, dead_letters, run_logs, run_steps, runs, workflow_versions, workflows
 from service.schedules.store import create as create_schedule
 from service.workflows.checks import AgentUse
 from service.workflows.definition import content_hash, make_definition
@@ -115,6 +115,21 @@ async def add_steps(engine: AsyncEngine, run_id: UUID, items: int = 3) -> None:
         row["error"] = {"code": "broken", "detail": NASTY} if row["status"] == "failed" else None
     async with transaction(engine) as connection:
         await connection.execute(run_steps.insert(), rows)
+
+
+async def add_log(engine: AsyncEngine, run_id: UUID) -> None:
+    """Lines of each level in the run's log."""
+    about = {"step_id": "each[2]", "attempt": 3}
+    rows: list[dict[str, Any]] = [
+        {"level": "debug", "message": "asked https://shop.example/orders", "fields": {"took_ms": 12}, **about},
+        {"level": "info", "message": f"{NASTY} " + "a long line " * 30, "fields": {"order": {"id": 7}}, **about},
+        {"level": "warning", "message": "The try failed, there will be another one: not now", "fields": {}, **about},
+        {"level": "error", "message": "The run took too long", "fields": {}, "step_id": None, "attempt": None},
+    ]
+    async with transaction(engine) as connection:
+        await connection.execute(
+            run_logs.insert(), [{"run_id": run_id, "number": number, **row} for number, row in enumerate(rows)]
+        )
 
 
 def _times(number: int) -> dict[str, datetime]:

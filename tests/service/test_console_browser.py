@@ -27,6 +27,7 @@ from tests.service.console_support import (
     SCHEMA,
     add_agent,
     add_dead_letter,
+    add_log,
     add_people,
     add_question,
     add_run,
@@ -135,6 +136,7 @@ async def site(api_settings: Settings, engine: AsyncEngine, tmp_path: Path) -> A
     )
     failed = await add_run(engine, workflow_id, "failed", error={"code": "broken", "detail": NASTY})
     await add_steps(engine, failed)
+    await add_log(engine, failed)
     waiting = await add_run(engine, workflow_id, "waiting", -1)
     await add_question(engine, waiting)
     webhook = await add_webhook(engine, "https://hooks.example.com/runs", ["run.completed", "run.failed"], name="pager")
