@@ -20,7 +20,7 @@ from tests.service.servers import free_port
 from tests.service.support import add_user
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SHORT, FULL = 4, 1000
+SHORT, FULL = 4, 200
 """Examples for each operation that are made up, besides the edge cases of its schema."""
 
 WHOLE = """

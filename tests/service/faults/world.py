@@ -143,9 +143,7 @@ class World:
 
     async def crash_database(self) -> None:
         """Kill one process of Postgres, which then ends all others and recovers from its log."""
-        (row,) = await self.query(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'workflow-executor' LIMIT 1"
-        )
+        (row,) = await self.query("SELECT pg_backend_pid() AS pid")
         code, output = await asyncio.to_thread(self.postgres.container.exec_run, ["sh", "-c", f"kill -9 {row.pid}"])
         assert code == 0, output
 
