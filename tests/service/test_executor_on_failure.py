@@ -74,7 +74,7 @@ async def test_their_failure_does_not_hide_the_first_and_stops_only_what_needs_t
         step("last", needs=["other"], when="error.code == 'run-timeout'"),
     ]
     slow = step("slow", "delay", seconds=600, timeout=1200)
-    row = await run_to_end(engine, settings, slow, on_failure=after, timeout_seconds=0.2)
+    row = await run_to_end(engine, settings, slow, on_failure=after, timeout_seconds=2)
     assert (row.status, row.error["code"]) == ("failed", "run-timeout")
     assert await statuses(engine, row.id) == {
         "slow": "cancelled",
