@@ -22,7 +22,7 @@ from service.executor.runner import Runner
 from service.platform import metrics
 from service.platform.database import transaction
 from service.platform.settings import Settings
-from service.platform.tables import audit_log, inbox, outbox, runs
+from service.platform.tables import audit_log, inbox, outbox, run_logs, runs
 from tests.service.executor_support import (
     add_run,
     add_workflow,
@@ -82,6 +82,8 @@ async def traces(engine: AsyncEngine, run_id: UUID) -> Mapping[str, Any]:
         assert one.started_at is None or one.finished_at is None or one.started_at <= one.finished_at
     async with transaction(engine) as connection:
         entries = (await connection.execute(select(audit_log).where(audit_log.c.subject_id == str(run_id)))).all()
+        logged = select(run_logs).where(run_logs.c.run_id == run_id).order_by(run_logs.c.number)
+        lines = (await connection.execute(logged)).all()
     deliveries = [each for each in await read_deliveries(engine) if each.run_id == run_id]
     for each in deliveries:
         assert all(each.payload[name] is not None for name in ("created_at", "started_at", "finished_at"))
@@ -89,7 +91,7 @@ async def traces(engine: AsyncEngine, run_id: UUID) -> Mapping[str, Any]:
         "run": {
             name: value
             for name, value in row._mapping.items()
-            if name not in {"id", "created_at", "started_at", "finished_at"}
+            if name not in {"id", "created_at", "turn_at", "started_at", "finished_at"}
         },
         "steps": {
             name: (
@@ -99,6 +101,7 @@ async def traces(engine: AsyncEngine, run_id: UUID) -> Mapping[str, Any]:
             for name, one in steps.items()
         },
         "audit": [(one.actor, one.action, one.subject_type, one.correlation_id, one.detail) for one in entries],
+        "log": [(one.number, one.step_id, one.attempt, one.level, one.message, one.fields) for one in lines],
         "webhooks": [
             (one.event, {k: v for k, v in one.payload.items() if not k.endswith("_at") and k != "id"})
             for one in deliveries
