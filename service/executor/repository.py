@@ -227,7 +227,12 @@ class RunRepository:
 
         Raises LeaseLostError, having written nothing.
         """
-        values = {"run_id": run.id, "token": run.token, "steps": encode_steps(steps), "error": encode(error)}
+        values: dict[str, Any] = {
+            "run_id": run.id,
+            "token": run.token,
+            "steps": encode_steps(steps),
+            "error": encode(error),
+        }
         changes = changes_of_children(steps)
         if changes is None:
             rows = await self._write(statements.NOTE_FAILURE, {run.id: lines}, **values)
@@ -266,7 +271,7 @@ class RunRepository:
         return await self._endings.ask(ending)
 
     async def _finish_all(self, endings: Sequence[_Ended]) -> list[float | Exception]:
-        values = {
+        values: dict[str, Any] = {
             "run_ids": [each.run.id for each in endings],
             "tokens": [each.run.token for each in endings],
             "statuses": [each.status for each in endings],
@@ -302,7 +307,7 @@ class RunRepository:
         ``paused`` until it is resumed, ``waiting`` until one more of its steps is signalled or after ``wake`` seconds.
         False, having written nothing, where it is not ours any more, or something else is asked of it meanwhile.
         """
-        values = {
+        values: dict[str, Any] = {
             "run_id": run.id,
             "token": run.token,
             "steps": encode_steps(steps),
