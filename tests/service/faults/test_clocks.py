@@ -24,13 +24,15 @@ datetime.datetime = Shifted
 """
 
 OWN_CLOCK = {
+    "service/auth/known_keys.py",
     "service/auth/tokens.py",
     "service/auth/known_tokens.py",
     "service/executor/kinds/http.py",
     "service/health/routes.py",
     "service/platform/worker_http.py",
 }
-"""What may read its machine's clock: tokens (their ends are in them), a date in an HTTP answer, a page's time stamp."""
+"""What may read its machine's clock: tokens (their ends are in them), keys for the seconds that they are remembered, a date
+in an HTTP answer, a page's time stamp."""
 
 
 @pytest.mark.ring("unit")
