@@ -31,8 +31,8 @@ OWN_CLOCK = {
     "service/health/routes.py",
     "service/platform/worker_http.py",
 }
-"""What may read its machine's clock: tokens (their ends are in them), keys for the seconds that they are remembered, a date
-in an HTTP answer, a page's time stamp."""
+"""What may read its machine's clock: tokens (their ends are in them), keys for the seconds that they are remembered,
+a date in an HTTP answer, a page's time stamp."""
 
 
 @pytest.mark.ring("unit")
