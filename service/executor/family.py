@@ -114,6 +114,20 @@ SIGNALLED = """, answered AS (
 )"""
 """Stores the signals of ``answer`` and wakes their runs, and asks those of ``orphan`` to stop, with their messages."""
 
+# An executor of a version that knows nothing of parents ends a child like any other run, while both versions run.
+MISSED = """
+WITH owner AS (
+    SELECT child.id, child.status, child.error, child.output, child.parent_run_id, child.parent_step_id
+    FROM runs AS parent JOIN runs AS child ON child.parent_run_id = parent.id
+    WHERE parent.status = 'waiting' AND child.status IN ('completed', 'failed', 'cancelled')
+      AND child.finished_at < now() - make_interval(secs => CAST(:older_than AS float8))
+      AND NOT EXISTS (
+          SELECT 1 FROM signals WHERE signals.run_id = parent.id AND signals.step_id = child.parent_step_id
+      )
+    LIMIT CAST(:limit AS int)
+)"""
+"""Children whose ends their waiting parents were not told, as the ``owner`` of a statement that ends runs."""
+
 READ_CALLEE = """
 SELECT workflows.id AS workflow_id, workflows.name, version.version,
        version.definition -> 'input_schema' AS input_schema, caller.depth

@@ -16,6 +16,7 @@ _CANCELLED_AT_ONCE = 100
 _FORGET_EVERY_SECONDS = 3600.0
 _MESSAGE_DAYS = 14
 """How long a message is remembered; Kafka keeps messages for 7 days by default."""
+_ANSWERS = 100
 _FORGET_ROWS = 2_000
 _KEY_DAYS = 30
 """How long an Idempotency-Key is remembered; the API's description promises it."""
@@ -102,6 +103,7 @@ class Sweeper:
                 if now >= next_queued:
                     next_queued = now + self._queued_grace / 3
                     await self._claim_forgotten()
+                    await self._answer_missed()
                 if now >= next_forget:
                     next_forget = now + _FORGET_EVERY_SECONDS
                     await self._forget_messages(stopping)
@@ -116,6 +118,11 @@ class Sweeper:
         for run in await self._repository.force_cancellations(_CANCELLED_AT_ONCE, after_seconds=self._cancel_deadline):
             count_ended(run.status, run.seconds)
             log.warning("Run ended without its executor", run_id=str(run.id), correlation_id=run.correlation_id)
+
+    async def _answer_missed(self) -> None:
+        told = await self._repository.answer_missed(_ANSWERS, older_than_seconds=self._queued_grace)
+        if told:
+            log.warning("Runs told the ends of their children, which nobody had told them", runs=told)
 
     async def _forget_messages(self, stopping: asyncio.Event) -> None:
         # In parts: one statement for all of an hour could take longer than a statement may, and then for ever.

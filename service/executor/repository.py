@@ -383,6 +383,10 @@ class RunRepository:
         )
         return [EndedRun(row.id, row.status, row.correlation_id, float(row.seconds)) for row in rows]
 
+    async def answer_missed(self, limit: int, *, older_than_seconds: float) -> int:
+        """Tell waiting runs the ends of their children that whoever ended them did not tell; returns how many."""
+        return len(await self._tell(statements.ANSWER_MISSED, limit=limit, older_than=older_than_seconds))
+
     async def forget_messages(self, *, older_than_days: int, most: int) -> int:
         """Drop the marks of messages that are too old to come again, so many at most; returns how many there were."""
         return len(await self._execute(statements.FORGET_MESSAGES, days=older_than_days, most=most))

@@ -313,6 +313,8 @@ def with_lines(statement: TextClause) -> TextClause:
     return text(statement.text.replace(WRITE_STEPS, f"{WRITE_STEPS}, {LOGGED}"))
 
 
+ANSWER_MISSED = text(family.MISSED + _OF_RELATED + " SELECT run_id FROM answered")
+
 READ_SIGNALS = text("SELECT step_id, output, error FROM signals WHERE run_id = CAST(:run_id AS uuid)")
 
 # A released run keeps its token: the owner tells that it was released, to a repetition and to a heartbeat on its way.

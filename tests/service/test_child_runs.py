@@ -299,6 +299,23 @@ async def test_a_child_that_ends_after_its_parent_changes_nothing_of_it(engine: 
         assert await connection.scalar(select(func.count()).select_from(signals)) == 0
 
 
+async def test_an_end_that_was_not_told_is_told_by_whoever_sweeps(engine: AsyncEngine, parent: UUID) -> None:
+    """As when an executor of a version without parents has ended the child."""
+    child = await only_child(engine, parent)
+    ago = func.now() - text("interval '1 minute'")
+    await change(engine, child.id, status="completed", output={"inner": {"name": "Ada"}}, finished_at=ago)
+    assert await repository(engine).answer_missed(10, older_than_seconds=90) == 0
+    assert await repository(engine).answer_missed(10, older_than_seconds=30) == 1
+    assert (await read_run(engine, parent)).status == "queued"
+    assert (await do(engine, parent)).output["after"] == {"name": "Ada"}
+
+
+async def test_an_end_that_was_told_is_not_told_again(engine: AsyncEngine, parent: UUID) -> None:
+    await do(engine, (await only_child(engine, parent)).id)
+    await change(engine, parent, status="waiting")
+    assert await repository(engine).answer_missed(10, older_than_seconds=0) == 0
+
+
 async def test_a_workflow_is_found_by_its_name_and_executed_in_the_version_asked_for(engine: AsyncEngine) -> None:
     called = await add_workflow(engine, step("inner"))
     async with transaction(engine) as connection:

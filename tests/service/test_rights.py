@@ -224,6 +224,7 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
             statements.FINISH_RELATED,
             statements.READ_CALLEE,
             statements.TAKE_REPLIES,
+            statements.ANSWER_MISSED,
             statements.READ_JOURNAL,
             *(statements.with_lines(each) for each in (statements.JOURNAL, statements.FINISH_RELATED, END_RECEIVED)),
             statements.READ_SIGNALS,
