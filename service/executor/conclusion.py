@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from service.executor.statements import LIMITED, TOLD, WRITE_STEPS
+from service.executor.claim_statements import LIMITED
+from service.executor.statements import TOLD, WRITE_STEPS
 
 
 @dataclass(frozen=True, slots=True)

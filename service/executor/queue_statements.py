@@ -9,7 +9,7 @@ nothing is in the way of others when an executor dies or stands still.
 
 from sqlalchemy import text
 
-from service.executor.statements import CLAIM, CLAIM_OR_HOLD, LIMITED
+from service.executor.claim_statements import CLAIM, CLAIM_OR_HOLD, LIMITED
 from service.workflows.room import ROOM
 
 CLAIM_URGENT = text(

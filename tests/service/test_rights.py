@@ -16,7 +16,7 @@ from service.auth.roles import Role
 from service.auth.tokens import issue_token
 from service.deadletters.letter import DeadLetter, as_json
 from service.deadletters.store import KEEP_PLAIN
-from service.executor import statements
+from service.executor import claim_statements, statements
 from service.executor.conclusion import END_RECEIVED
 from service.maintenance import progress
 from service.maintenance.partitions import make_ahead
@@ -213,9 +213,9 @@ async def test_the_rare_statements_of_relay_and_executor_are_allowed(logins: Log
     executor = await connect(logins.executor, application="test")
     try:
         for statement in (
-            statements.CLAIM_EXPIRED,
-            statements.CLAIM_FORGOTTEN,
-            statements.CLAIM_WOKEN,
+            claim_statements.CLAIM_EXPIRED,
+            claim_statements.CLAIM_FORGOTTEN,
+            claim_statements.CLAIM_WOKEN,
             statements.FORCE_CANCELLATIONS,
             statements.PARK,
             statements.PARK_PARENT,
