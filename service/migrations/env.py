@@ -1,29 +1,22 @@
 """How alembic reaches the database: on the connection it is handed, or on one made from the service's settings."""
 
 import asyncio
-import re
 
 from alembic import context
 from sqlalchemy import Connection
 
+from service.migrations.comparison import COMPARISON
 from service.platform.database import create_engine
 from service.platform.settings import load_settings
-from service.platform.tables import AUDIT_PARTITION, metadata
-
-
-def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Whether the code describes what the database has: partitions come and go by the month."""
-    return kind != "table" or re.fullmatch(AUDIT_PARTITION, name or "") is None
+from service.platform.tables import metadata
 
 
 def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        compare_type=True,
-        compare_server_default=True,
-        include_name=_is_ours,
         transaction_per_migration=True,
+        **COMPARISON,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -19,6 +19,7 @@ async def compare() -> dict[str, Any]:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
+    from service.migrations.comparison import COMPARISON
     from service.migrations.migrate import alembic_config
     from service.platform.database import create_engine
     from service.platform.settings import load_settings
@@ -27,7 +28,7 @@ async def compare() -> dict[str, Any]:
     heads = ScriptDirectory.from_config(alembic_config()).get_heads()
 
     def look(connection: Connection) -> tuple[list[str], list[str]]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts=COMPARISON)
         return list(context.get_current_heads()), [str(found) for found in compare_metadata(context, metadata)]
 
     engine = create_engine(load_settings(), application="verify")

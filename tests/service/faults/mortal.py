@@ -37,9 +37,11 @@ class Mortal:
         try:
             done, _ = await asyncio.wait({task, dying}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             assert done, f"neither dead nor done within {seconds:g} s, after {self.awaits} awaits"
-            if task in done:
-                task.result()
-            return task in done
+            # Dead is dead, also where the task was told to stop by another that died with it.
+            if task not in done or (task.cancelled() and self.dead.is_set()):
+                return False
+            task.result()
+            return True
         finally:
             loop.set_task_factory(usual)
             dying.cancel()
