@@ -22,7 +22,7 @@ def read_model(model: type[_Model], values: dict[str, Any]) -> _Model:
 
 
 async def refused_page(request: Request, template: str, error: Exception, **context: Any) -> Response:
-    """The page of the form, as ``form_template`` makes it. Raises the error again where no other form would help."""
+    """The page of the form with what is wrong. Raises the error again where the form's subject is not there."""
     answer = await answer_to(request, error)
     if answer.status_code == 404:
         raise error
