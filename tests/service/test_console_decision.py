@@ -109,3 +109,16 @@ async def test_the_form_alone_is_there_until_somebody_has_decided(
         assert (await client.get(f"/console/runs/{asking}/steps/read/signal")).status_code == 404
     async with transaction(engine) as connection:
         assert await connection.scalar(select(func.count()).select_from(signals)) == 1
+
+
+async def test_a_decision_that_nobody_waits_for_any_more_is_refused_with_the_reason(
+    app: FastAPI, engine: AsyncEngine, asking: UUID
+) -> None:
+    async with transaction(engine) as connection:
+        await connection.execute(run_steps.update().values(status="completed", waits=None))
+    async with visiting(app, "operator") as client:
+        answer = await client.post(
+            f"/console/runs/{asking}/steps/check/signal", data={"outcome": "approve", "data": "{}"}
+        )
+    assert (answer.status_code, "it waits for no decision" in answer.text) == (409, True)
+    assert f'href="/console/runs/{asking}"' in answer.text
