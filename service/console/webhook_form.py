@@ -47,13 +47,16 @@ class TypedWebhook:
         """The webhook as it shall be. Raises a 422 problem that names all fields that are wrong."""
         workflow_id = await workflow_called(self.workflow, state)
         problems = []
+        if not self.events:
+            problems.append(FieldProblem(field="events", message="choose at least one"))
         if self.workflow and workflow_id is None:
             problems.append(FieldProblem(field="workflow_id", message=UNKNOWN))
         values = {"name": self.name, "url": self.url, "events": sorted(self.events), "workflow_id": workflow_id}
         try:
             body = read_model(WebhookRequest, values)
         except ProblemError as error:
-            raise invalid([*error.errors, *problems]) from None
+            named = {each.field for each in problems}
+            raise invalid([*(each for each in error.errors if each.field not in named), *problems]) from None
         if problems:
             raise invalid(problems)
         return body
