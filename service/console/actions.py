@@ -25,6 +25,8 @@ from service.runs.schemas import AcceptedAgain, RunSummary
 from service.schedules.routes import pause_schedule, resume_schedule
 from service.schedules.schemas import ScheduleAnswer
 from service.state import ServiceState
+from service.webhooks.routes import delete_webhook, disable_webhook, enable_webhook
+from service.webhooks.schemas import WebhookAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class Action:
     """Whether something is lost by it."""
     is_keyed: bool = False
     """Whether its form has an idempotency key, because it begins a run. That is where it leads to."""
+    is_last: bool = False
+    """Whether the thing is gone after it. It leads to the list."""
 
 
 def _can_go_on(run: RunSummary) -> bool:
@@ -76,6 +80,18 @@ def _is_paused(schedule: ScheduleAnswer) -> bool:
 
 def _is_open(letter: DeadLetterSummary) -> bool:
     return letter.state == "open"
+
+
+def _is_enabled(webhook: WebhookAnswer) -> bool:
+    return webhook.disabled_at is None
+
+
+def _is_disabled(webhook: WebhookAnswer) -> bool:
+    return webhook.disabled_at is not None
+
+
+def _is_there(_webhook: WebhookAnswer) -> bool:
+    return True
 
 
 RUN_ACTIONS = (
@@ -161,6 +177,39 @@ DEAD_LETTER_ACTIONS = (
         offered=_is_open,
         perform=discard_dead_letter,
         is_dangerous=True,
+    ),
+)
+WEBHOOK_ACTIONS = (
+    Action(
+        name="enable",
+        label="Enable",
+        done="The webhook is enabled; what was waiting is sent first.",
+        scope=Scope.WEBHOOKS_WRITE,
+        audit="webhook.enable",
+        offered=_is_disabled,
+        perform=enable_webhook,
+    ),
+    Action(
+        name="disable",
+        label="Disable",
+        question="Nothing more is sent. Runs that end while it is disabled are not told, also not later.",
+        done="The webhook is disabled.",
+        scope=Scope.WEBHOOKS_WRITE,
+        audit="webhook.disable",
+        offered=_is_enabled,
+        perform=disable_webhook,
+    ),
+    Action(
+        name="delete",
+        label="Delete",
+        question="The webhook is deleted with all its deliveries, also those that wait. This cannot be taken back.",
+        done="The webhook was deleted.",
+        scope=Scope.WEBHOOKS_WRITE,
+        audit="webhook.delete",
+        offered=_is_there,
+        perform=delete_webhook,
+        is_dangerous=True,
+        is_last=True,
     ),
 )
 

@@ -1,6 +1,5 @@
 """The form for the input of a run: what was typed, what is wrong with it, and the page that says so."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +7,9 @@ from fastapi import Request
 from starlette.responses import Response
 
 from service.console.forms import new_key
+from service.console.json_field import read_json, wrong_field
 from service.console.pages import page
-from service.platform.middleware.json_depth import MAXIMUM_DEPTH, is_deeper
-from service.platform.problems import FieldProblem, ProblemError, invalid
+from service.platform.problems import FieldProblem, ProblemError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +23,10 @@ class Typed:
 
 def read_input(text: str) -> dict[str, Any]:
     """The input that was typed. Raises a 422 problem that says where it is wrong."""
-    if is_deeper(text.encode("utf-8", "surrogatepass"), MAXIMUM_DEPTH):
-        raise _wrong(f"may nest arrays and objects {MAXIMUM_DEPTH} times at most")
-    try:
-        found = json.loads(text or "{}", parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise _wrong(f"is no JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
-    except ValueError as error:
-        raise _wrong(f"is no JSON: {error}") from None
+    found = read_json(text or "{}", "input")
     if not isinstance(found, dict):
-        raise _wrong('must be an object, like {"name": "Ada"}')
+        raise wrong_field("input", 'must be an object, like {"name": "Ada"}')
     return found
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no value of JSON")
-
-
-def _wrong(message: str) -> ProblemError:
-    return invalid([FieldProblem(field="input", message=message)])
 
 
 def form_page(

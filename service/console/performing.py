@@ -17,7 +17,7 @@ from service.state import State
 
 
 def add_actions(router: GuardedRouter, below: str, actions: Iterable[Action]) -> None:
-    """A route for each action below a page's path, such as ``/runs``; it leads back there, or to the new run."""
+    """A route for each action below a page's path, such as ``/runs``; leads there, to the new run or to the list."""
     for action in actions:
         _add(router, below, action)
 
@@ -25,6 +25,8 @@ def add_actions(router: GuardedRouter, below: str, actions: Iterable[Action]) ->
 def _add(router: GuardedRouter, below: str, action: Action) -> None:
     async def perform(subject_id: UUID, request: Request, caller: Caller, state: State) -> Response:
         given = await action.perform(subject_id, request, caller, state)
+        if action.is_last:
+            return go_to(request, below, done=action.name)
         shown = given.run_id if isinstance(given, AcceptedAgain) else subject_id
         return go_to(request, f"{below}/{shown}", done=action.name)
 

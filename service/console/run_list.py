@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.datastructures import QueryParams
 
+from service.console.workflow_choice import UNKNOWN, workflow_called
 from service.platform.database import autocommit
 from service.platform.problems import FieldProblem, invalid
 from service.platform.tables import FINAL_RUN_STATUSES
@@ -102,20 +103,9 @@ async def _filters(asked: Asked, state: ServiceState) -> dict[str, Any]:
             found[parameter] = datetime.fromisoformat(given[name]).replace(tzinfo=UTC) if given[name] else None
         except ValueError:
             problems.append(FieldProblem(field=name, message="must be a date and a time, like 2026-01-31T12:00"))
-    found["workflow_id"] = await _workflow(given["workflow"], state)
+    found["workflow_id"] = await workflow_called(given["workflow"], state)
     if given["workflow"] and found["workflow_id"] is None:
-        problems.append(FieldProblem(field="workflow", message="there is no workflow of this name or id"))
+        problems.append(FieldProblem(field="workflow", message=UNKNOWN))
     if problems:
         raise invalid(problems)
     return found
-
-
-async def _workflow(text: str, state: ServiceState) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        pass
-    if not text:
-        return None
-    async with autocommit(state.engine) as connection:
-        return await store.id_of(connection, text)

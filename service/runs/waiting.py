@@ -27,8 +27,13 @@ class Question(BaseModel):
     """Who has decided already, which no executor has taken up yet."""
 
 
-async def find_questions(connection: AsyncConnection, run_id: UUID) -> tuple[list[Question], bool]:
-    """What a run asks first, undecided questions before others, and whether there is more. One statement."""
+async def find_questions(
+    connection: AsyncConnection, run_id: UUID, step_id: str | None = None
+) -> tuple[list[Question], bool]:
+    """What a run asks first, or what one step of it asks, and whether there is more. One statement.
+
+    Undecided questions come before others.
+    """
     query = (
         select(run_steps.c.step_id, run_steps.c.waits, run_steps.c.started_at, signals.c.given_by)
         .outerjoin(signals, and_(signals.c.run_id == run_steps.c.run_id, signals.c.step_id == run_steps.c.step_id))
@@ -36,6 +41,7 @@ async def find_questions(connection: AsyncConnection, run_id: UUID) -> tuple[lis
             run_steps.c.run_id == run_id,
             run_steps.c.status == "waiting",
             run_steps.c.waits["kind"].astext == APPROVAL,
+            *([] if step_id is None else [run_steps.c.step_id == step_id]),
         )
         .order_by(signals.c.given_by.is_not(None), run_steps.c.started_at, run_steps.c.step_id)
         .limit(MOST_SHOWN + 1)

@@ -105,6 +105,13 @@ CASES: list[tuple[Make, str, str, dict[str, str], dict[str, Any] | None]] = [
         {"outcome": "reject", "comment": "Too\r\ndear."},
         {"outcome": "reject", "comment": "Too\ndear."},
     ),
+    (
+        _asking,
+        "runs",
+        "steps/check/signal",
+        {"outcome": "approve", "data": '{"limit": [1, null]}'},
+        {"outcome": "approve", "data": {"limit": [1, None]}},
+    ),
     (_letter, "dead-letters", "requeue", {}, None),
     (_letter, "dead-letters", "discard", {}, None),
 ]

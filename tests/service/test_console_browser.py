@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.platform.database import transaction
 from service.platform.settings import Settings
-from service.platform.tables import runs, signals
+from service.platform.tables import runs, signals, webhooks
 from tests.service.browser import chromium, visiting
 from tests.service.console_support import (
     NASTY,
@@ -79,6 +79,7 @@ async def browser() -> AsyncIterator[Browser]:
 @contextmanager
 def _process(settings: Settings, port: int, output: Path) -> Iterator[subprocess.Popen[bytes]]:
     assert settings.jwt_secret is not None
+    assert settings.webhook_secret is not None
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": settings.database_url.get_secret_value(),
@@ -87,6 +88,8 @@ def _process(settings: Settings, port: int, output: Path) -> Iterator[subprocess
         "API_HOST": "127.0.0.1",
         "API_PORT": str(port),
         "RATE_LIMIT_REQUESTS": "0",
+        "WEBHOOK_SECRET": settings.webhook_secret.get_secret_value(),
+        "HTTP_AGENT_ALLOWED_HOSTS": "hooks.example.com",
     }
     with output.open("wb") as stream:
         process = subprocess.Popen(
@@ -248,6 +251,60 @@ async def test_a_comment_is_typed_and_a_step_decided_while_the_page_refreshes_it
     assert (output["approved"], output["comment"]) == (True, "Looks right.")
 
 
+async def test_data_is_typed_by_keyboard_mended_where_it_is_wrong_and_handed_over(site: Site, browser: Browser) -> None:
+    async with visiting(browser, site.address) as visit:
+        page = visit.page
+        await _log_in(page, "operator", f"/console/runs/{site.waiting}")
+        data = page.get_by_label("Data, as JSON")
+        await expect(data).to_be_hidden()
+        await page.get_by_label("Comment").focus()
+        for key in ("Tab", "Enter", "Tab"):
+            await page.keyboard.press(key)
+        await expect(data).to_be_focused()
+        await page.keyboard.type('{"limit": ')
+        async with page.expect_response(lambda answer: answer.url.endswith("/live")):
+            pass
+        await expect(data).to_be_focused()
+        await page.get_by_role("button", name="Approve").click()
+        await expect(page.get_by_role("alert")).to_contain_text("data is no JSON")
+        await expect(data).to_be_focused()
+        await expect(data).to_have_accessible_description("is no JSON: Expecting value in line 1, column 11")
+        await page.keyboard.press("Control+End")
+        await page.keyboard.type("7}")
+        await page.get_by_role("button", name="Approve").click()
+        await expect(page.get_by_text("The step was approved.")).to_be_visible()
+    async with transaction(site.engine) as connection:
+        [output] = (await connection.execute(select(signals.c.output))).scalars()
+    assert output["data"] == {"limit": 7}
+
+
+async def test_a_webhook_is_made_by_keyboard_and_its_secret_replaced_once_however_often_that_page_is_loaded(
+    site: Site, browser: Browser
+) -> None:
+    async with visiting(browser, site.address) as visit:
+        page = visit.page
+        await _log_in(page, "admin", "/console/webhooks")
+        await page.get_by_role("link", name="New webhook…").click()
+        await expect(page.get_by_label("Name")).to_be_focused()
+        for text in ("alarms", "Tab", "https://hooks.example.com/alarms", "Tab", "Space", "Enter"):
+            await (page.keyboard.press(text) if text in ("Tab", "Space", "Enter") else page.keyboard.type(text))
+        secret = page.get_by_label("Secret")
+        await expect(secret).to_be_focused()
+        first = await secret.input_value()
+        await page.get_by_role("link", name="To the webhook").click()
+        await page.get_by_text("Replace secret…").click()
+        await page.get_by_role("button", name="Yes, replace secret").click()
+        await expect(page.get_by_text("The secret was replaced.")).to_be_visible()
+        assert await secret.input_value() not in ("", first)
+        await page.reload()
+        await expect(page.get_by_role("alert")).to_contain_text("The secret was replaced since")
+        await page.get_by_role("link", name="Back to the page").click()
+        await expect(page.get_by_role("heading", name="alarms")).to_be_visible()
+    async with transaction(site.engine) as connection:
+        row = (await connection.execute(select(webhooks).where(webhooks.c.name == "alarms"))).one()
+    assert (row.key_number, list(row.events)) == (2, ["run.completed"])
+
+
 async def test_a_failed_run_is_retried_and_replayed(site: Site, browser: Browser) -> None:
     async with visiting(browser, site.address) as visit:
         page = visit.page
@@ -305,6 +362,7 @@ async def test_what_people_wrote_is_text_on_every_page_and_the_policy_is_not_vio
             f"/runs/{site.failed}",
             f"/runs/{site.failed}/replay",
             f"/runs/{site.waiting}",
+            f"/runs/{site.waiting}/steps/check/signal",
             "/workflows",
             f"/workflows/{site.workflow_id}",
             f"/workflows/{site.workflow_id}/execute",
@@ -315,12 +373,14 @@ async def test_what_people_wrote_is_text_on_every_page_and_the_policy_is_not_vio
             f"/dead-letters/{site.letter}",
             "/webhooks",
             f"/webhooks/{site.webhook}",
+            f"/webhooks/{site.webhook}/change",
+            "/webhooks/new",
             "/audit",
         ):
             answer = await page.goto(f"/console{path}")
             assert answer is not None
             assert answer.status == 200, path
-            if path not in ("/agents", "/webhooks", f"/webhooks/{site.webhook}", "/audit"):
+            if not path.startswith(("/agents", "/webhooks", "/audit")):
                 await expect(page.get_by_text(NASTY).first).to_be_attached()
             assert await page.locator("script:not([src])").count() == 0, path
             assert await page.locator("main").count() == 1, path
@@ -367,7 +427,13 @@ _CONTRASTS = """() => {
   return found;
 }"""
 
-OPENED = {"live": "Cancel run…", "retry": "Retry…", "run": "Output"}
+OPENED = {
+    "live": "Cancel run…",
+    "retry": "Retry…",
+    "run": "Output",
+    "waiting": "Data for the steps after it",
+    "webhook": "Replace secret…",
+}
 """What is pressed on a page before it is looked at."""
 
 LOOKS = [(1280, False), (1280, True), (390, False), (390, True)]
@@ -400,6 +466,9 @@ async def test_pages_can_be_read_wide_and_narrow_light_and_dark(
             "payload": f"/dead-letters/{site.letter}/payload",
             "webhooks": "/webhooks",
             "webhook": f"/webhooks/{site.webhook}",
+            "change-webhook": f"/webhooks/{site.webhook}/change",
+            "new-webhook": "/webhooks/new",
+            "decision": f"/runs/{site.waiting}/steps/check/signal",
             "audit": "/audit",
             "wrong": "/runs?status=gone",
             "missing": f"/runs/{site.workflow_id}",
@@ -408,10 +477,28 @@ async def test_pages_can_be_read_wide_and_narrow_light_and_dark(
             await page.goto(f"/console{path}")
             if name in OPENED:
                 await page.get_by_text(OPENED[name]).first.click()
-            assert await _contrasts(page) == [], path
-            wider = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert wider <= 0, f"{path} has to be scrolled sideways as a whole"
-            await _picture(page, name, width, dark)
+            await _is_readable(page, name, width, dark)
+        await page.goto(f"/console/runs/{site.waiting}/steps/check/signal")
+        await page.get_by_label("Data, as JSON").fill('{"limit": ')
+        await page.get_by_role("button", name="Approve").click()
+        await _is_readable(page, "wrong-decision", width, dark)
+        await page.goto("/console/webhooks/new")
+        await page.get_by_label("Name").fill("other")
+        await page.get_by_label("Address").fill("https://elsewhere.example/" + "long" * 50)
+        await page.get_by_role("button", name="Create").click()
+        await _is_readable(page, "wrong-webhook", width, dark)
+        await page.get_by_label("Address").fill("https://hooks.example.com/runs")
+        await page.get_by_label("run.failed").check()
+        await page.get_by_role("button", name="Create").click()
+        await expect(page.get_by_label("Secret")).to_be_visible()
+        await _is_readable(page, "secret", width, dark)
+
+
+async def _is_readable(page: Page, name: str, width: int, dark: bool) -> None:
+    assert await _contrasts(page) == [], page.url
+    wider = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wider <= 0, f"{page.url} has to be scrolled sideways as a whole"
+    await _picture(page, name, width, dark)
 
 
 async def _picture(page: Page, name: str, width: int, dark: bool) -> None:

@@ -31,6 +31,11 @@ CHANGES = [
     "/console/runs/{id}/cancel",
     "/console/runs/{id}/steps/a/signal",
     "/console/workflows/{id}/execute",
+    "/console/webhooks/new",
+    "/console/webhooks/{id}/change",
+    "/console/webhooks/{id}/delete",
+    "/console/webhooks/{id}/rotate-secret",
+    "/console/webhooks/{id}/deliveries/{id}/redeliver",
 ]
 
 

@@ -48,13 +48,14 @@ async def things(engine: AsyncEngine) -> dict[str, UUID]:
     waiting = await add_run(engine, workflow_id, "waiting", number=2)
     await add_question(engine, waiting)
     webhook = await add_webhook(engine, events=["run.failed"], workflow_id=workflow_id, name="pager")
-    await add_deliveries(engine, webhook, 2, status="dead", last_error=NASTY, attempts=3)
+    delivery, _ = await add_deliveries(engine, webhook, 2, status="dead", last_error=NASTY, attempts=3)
     return {
         "workflow": workflow_id,
         "run": run_id,
         "waiting": waiting,
         "letter": await add_dead_letter(engine, NASTY.encode()),
         "webhook": webhook,
+        "delivery": delivery,
         "queued": await add_run(engine, workflow_id, number=1),
         "schedule": await add_schedule(engine, workflow_id),
     }
@@ -66,6 +67,7 @@ PAGES = [
     "/runs/{run}/live",
     "/runs/{run}/replay",
     "/runs/{waiting}",
+    "/runs/{waiting}/steps/check/signal",
     "/live/runs",
     "/workflows",
     "/workflows/{workflow}",
@@ -79,6 +81,8 @@ PAGES = [
     "/dead-letters/{letter}/payload",
     "/webhooks",
     "/webhooks/{webhook}",
+    "/webhooks/{webhook}/change",
+    "/webhooks/new",
     "/audit",
 ]
 
@@ -140,6 +144,7 @@ async def test_a_viewer_sees_no_button_and_no_audit_log(app: FastAPI, things: di
         ("viewer", "POST", "/runs/{run}/retry"),
         ("viewer", "GET", "/runs/{run}/replay"),
         ("viewer", "POST", "/runs/{run}/replay"),
+        ("viewer", "GET", "/runs/{waiting}/steps/check/signal"),
         ("viewer", "POST", "/runs/{waiting}/steps/check/signal"),
         ("viewer", "GET", "/dead-letters"),
         ("viewer", "GET", "/dead-letters/{letter}"),
@@ -148,6 +153,15 @@ async def test_a_viewer_sees_no_button_and_no_audit_log(app: FastAPI, things: di
         ("operator", "GET", "/dead-letters/{letter}/payload"),
         ("viewer", "GET", "/webhooks"),
         ("viewer", "GET", "/webhooks/{webhook}"),
+        ("operator", "GET", "/webhooks/new"),
+        ("operator", "POST", "/webhooks/new"),
+        ("operator", "GET", "/webhooks/{webhook}/change"),
+        ("operator", "POST", "/webhooks/{webhook}/change"),
+        ("operator", "POST", "/webhooks/{webhook}/enable"),
+        ("operator", "POST", "/webhooks/{webhook}/disable"),
+        ("operator", "POST", "/webhooks/{webhook}/delete"),
+        ("operator", "POST", "/webhooks/{webhook}/rotate-secret"),
+        ("operator", "POST", "/webhooks/{webhook}/deliveries/{delivery}/redeliver"),
         ("viewer", "GET", "/workflows/{workflow}/execute"),
         ("viewer", "POST", "/workflows/{workflow}/execute"),
         ("viewer", "POST", "/schedules/{schedule}/pause"),

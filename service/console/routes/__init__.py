@@ -11,6 +11,7 @@ from service.console.routes import (
     runs,
     schedules,
     static,
+    webhook_changes,
     webhooks,
     workflows,
 )
@@ -24,6 +25,7 @@ _PARTS = (
     schedules,
     agents,
     dead_letters,
+    webhook_changes,
     webhooks,
     audit,
     login,

@@ -8,12 +8,9 @@ from service.console.access import guarded
 from service.console.pages import page
 from service.console.router import console_router
 from service.console.run_list import STATUSES, Asked, RunList, read_list
-from service.platform.paging import PageRequest
+from service.console.workflow_choice import offered_names
 from service.platform.problems import FieldProblem, ProblemError, documented
 from service.state import State
-from service.workflows.routes import list_workflows
-
-_MOST_OFFERED = 200
 
 router = console_router()
 
@@ -30,7 +27,6 @@ async def runs_page(request: Request, state: State) -> Response:
         if error.kind != "validation":
             raise
         problems = error.errors
-    offered = await list_workflows(PageRequest(page=1, size=_MOST_OFFERED), state)
     return page(
         request,
         "runs.html",
@@ -39,7 +35,7 @@ async def runs_page(request: Request, state: State) -> Response:
         found=found,
         problems=problems,
         statuses=STATUSES,
-        offered=[workflow.name for workflow in offered.items],
+        offered=await offered_names(state),
     )
 
 

@@ -1,4 +1,4 @@
-"""Webhooks with what was last sent to them; they are changed by the API."""
+"""Webhooks with what was last sent to them."""
 
 from typing import Any, get_args
 from uuid import UUID
@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from service.auth.scopes import Scope
 from service.console.access import guarded
+from service.console.actions import WEBHOOK_ACTIONS, said
 from service.console.pages import page
 from service.console.router import console_router
+from service.console.routes.webhook_changes import CHANGED, secret_mark
 from service.platform.database import autocommit
 from service.platform.paging import Paging
 from service.platform.problems import FieldProblem, documented, invalid
@@ -29,7 +31,7 @@ async def webhooks_page(request: Request, paging: Paging, state: State) -> Respo
     """The list of webhooks by name."""
     found = await list_webhooks(paging, state)
     names = await _names(found.items, state)
-    return page(request, "webhooks.html", found=found, names=names)
+    return page(request, "webhooks.html", found=found, names=names, done=said(WEBHOOK_ACTIONS, _done(request)))
 
 
 @router.get("/webhooks/{webhook_id}", dependencies=[guarded(Scope.WEBHOOKS_READ)], responses=documented(404))
@@ -49,7 +51,14 @@ async def webhook_page(webhook_id: UUID, request: Request, state: State) -> Resp
         chosen=status,
         statuses=STATUSES,
         is_first=cursor is None,
+        actions=WEBHOOK_ACTIONS,
+        seen=secret_mark(webhook),
+        done=said(WEBHOOK_ACTIONS, _done(request)) or CHANGED.get(_done(request), ""),
     )
+
+
+def _done(request: Request) -> str:
+    return request.query_params.get("done", "")
 
 
 async def _names(webhooks: list[WebhookAnswer], state: ServiceState) -> dict[UUID, str]:
