@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
 
-__all__ = ["bind_contextvars", "bound_contextvars", "clear_contextvars", "configure_logging", "get_logger"]
+from service.platform.log_context import bind_contextvars, bound_contextvars, merge
+
+__all__ = ["bind_contextvars", "bound_contextvars", "configure_logging", "get_logger"]
 
 MASK = "***"
 _CONTEXT_FIELDS = ("workflow_id", "user_id", "correlation_id")
@@ -91,7 +92,7 @@ class _PassingTroubles(logging.Filter):
 def configure_logging(settings: LogSettings) -> None:
     """Send every record of this process to standard output in the chosen form; safe to call again."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        merge,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
