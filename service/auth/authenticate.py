@@ -1,7 +1,5 @@
 """Who sent a request: by bearer token or API key."""
 
-from typing import cast
-
 from fastapi import Request
 
 from service.auth.keys import find_key
@@ -25,9 +23,8 @@ def _refused(reason: str, detail: str) -> ProblemError:
     return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-async def authenticate(request: Request) -> Principal:
+async def authenticate(request: Request, state: ServiceState) -> Principal:
     """The request's caller, by bearer token or API key. Raises a 401 problem."""
-    state = cast(ServiceState, request.app.state.service)
     if not state.settings.authentication_enabled:
         return ANONYMOUS
     given = first_values(request.scope)
