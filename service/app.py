@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from service import docs, openapi
 from service.agents import routes as agents
@@ -26,6 +25,7 @@ from service.platform.database import create_engine
 from service.platform.logging import configure_logging, get_logger
 from service.platform.middleware import correlation
 from service.platform.middleware.body_limit import BodyLimitMiddleware
+from service.platform.middleware.cross_origin import CrossOriginMiddleware
 from service.platform.middleware.json_depth import JsonDepthMiddleware
 from service.platform.middleware.rate_limit import RateLimitMiddleware
 from service.platform.middleware.request_context import RequestContextMiddleware
@@ -103,7 +103,7 @@ def _add_layers(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RateLimitMiddleware, requests=settings.rate_limit_requests, window=settings.rate_limit_window)
     app.add_middleware(UnhandledErrorMiddleware)
     app.add_middleware(
-        CORSMiddleware,
+        CrossOriginMiddleware,
         allow_origins=settings.cors_origins,
         allow_credentials=settings.cors_allow_credentials,
         allow_methods=settings.cors_allow_methods,

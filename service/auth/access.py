@@ -41,17 +41,18 @@ class Access:
 
     async def __call__(self, request: Request) -> None:
         """Let the request pass, with its caller noted, or raise the problem to answer with."""
-        request.state.audit = self.audit
+        # What is read as ``request.state``.
+        noted = request.scope.setdefault("state", {})
+        noted["audit"] = self.audit
         if self.role is None:
-            request.state.principal = ANONYMOUS
+            noted["principal"] = ANONYMOUS
             return
-        principal = await self.caller(request)
-        request.state.principal = principal
+        state = cast(ServiceState, request.app.state.service)
+        principal = noted["principal"] = await self.caller(request, state)
         bind_contextvars(user_id=principal.subject)
         activity.note(principal.subject)
-        callers = cast(ServiceState, request.app.state.service).callers
-        if callers is not None and principal is not ANONYMOUS:
-            rate_headers.count(request.scope, callers, principal.subject)
+        if state.callers is not None and principal is not ANONYMOUS:
+            rate_headers.count(request.scope, state.callers, principal.subject)
         if not principal.role.includes(self.role):
             log.warning("Refused for want of a role", role=principal.role, needed=self.role)
             raise ProblemError(
@@ -63,9 +64,9 @@ class Access:
                 403, "out-of-scope", f"This needs the scope {self.scope}; your key is narrowed to others."
             )
 
-    async def caller(self, request: Request) -> Principal:
+    async def caller(self, request: Request, state: ServiceState) -> Principal:
         """Who sent the request, by what it carries; raises the problem to answer with where that proves nothing."""
-        return await authenticate(request)
+        return await authenticate(request, state)
 
 
 def requires(role: Role, scope: Scope | None = None, *, audit: str | None = None) -> Any:

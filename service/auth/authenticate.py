@@ -1,7 +1,5 @@
 """Who sent a request: by bearer token or API key."""
 
-from typing import cast
-
 from fastapi import Request
 
 from service.auth.keys import find_key
@@ -13,6 +11,7 @@ from service.platform import metrics
 from service.platform.database import autocommit
 from service.platform.logging import get_logger
 from service.platform.problems import ProblemError
+from service.platform.request_headers import first_values
 from service.state import ServiceState
 
 log = get_logger(__name__)
@@ -24,19 +23,19 @@ def _refused(reason: str, detail: str) -> ProblemError:
     return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-async def authenticate(request: Request) -> Principal:
+async def authenticate(request: Request, state: ServiceState) -> Principal:
     """The request's caller, by bearer token or API key. Raises a 401 problem."""
-    state = cast(ServiceState, request.app.state.service)
     if not state.settings.authentication_enabled:
         return ANONYMOUS
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = first_values(request.scope)
+    scheme, _, token = given.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer":
         try:
             return state.tokens.read(token.strip())
         except InvalidTokenError as error:
             detail = "The token has expired." if error.reason == "expired_token" else "The token is not valid."
             raise _refused(error.reason, detail) from None
-    key = request.headers.get(state.settings.api_key_header)
+    key = given.get(state.settings.api_key_header.lower().encode("latin-1"), b"").decode("latin-1")
     if not key:
         raise _refused("no_credentials", f"Send a bearer token, or a key in {state.settings.api_key_header}.")
     found = await state.keys.find(key, lambda: _look_up(state, key))

@@ -34,7 +34,7 @@ class KnownTokens:
 
     def read(self, token: str) -> Principal:
         """The user that the token speaks for. Raises InvalidTokenError."""
-        mark = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        mark = hashlib.blake2b(token.encode("utf-8", "surrogateescape"), digest_size=32).digest()
         found = self._known.get(mark)
         if found is None:
             found = self._known[mark] = read_token(self._settings, token)

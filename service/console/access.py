@@ -41,9 +41,8 @@ class ConsoleAccess(Access):
             raise ProblemError(403, "cross-site", "This was not sent by a page of the console.")
         await super().__call__(request)
 
-    async def caller(self, request: Request) -> Principal:
+    async def caller(self, request: Request, state: ServiceState) -> Principal:
         """Who the session belongs to."""
-        state: ServiceState = request.app.state.service
         principal = ANONYMOUS
         if state.settings.authentication_enabled:
             token = token_of(request)

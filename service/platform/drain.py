@@ -4,10 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.platform.logging import get_logger
+from service.platform.middleware.answer_start import before_start
 
 DRAIN_SECONDS = 3.0
 """Longer than the edge keeps an idle connection to the API, so that no request meets a connection that is closing."""
@@ -37,12 +37,12 @@ class DrainingApp:
             await self.app(scope, receive, self._watching_for_the_start(send))
             return
 
-        async def send_last(message: Message) -> None:
-            if self.draining and message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Connection"] = "close"
-            await send(message)
+        await self.app(scope, receive, before_start(scope, send, self._close_where_leaving))
 
-        await self.app(scope, receive, send_last)
+    def _close_where_leaving(self, message: Message) -> None:
+        if self.draining:
+            others = [header for header in message["headers"] if header[0] != b"connection"]
+            message["headers"] = [*others, (b"connection", b"close")]
 
     def _watching_for_the_start(self, send: Send) -> Send:
         async def watched(message: Message) -> None:

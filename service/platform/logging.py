@@ -5,17 +5,19 @@ what the caller adds. Values of fields that are named like secrets, passwords in
 masked.
 """
 
+import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars
 
-__all__ = ["bind_contextvars", "bound_contextvars", "clear_contextvars", "configure_logging", "get_logger"]
+from service.platform.log_context import bind_contextvars, bound_contextvars, merge
+
+__all__ = ["bind_contextvars", "bound_contextvars", "configure_logging", "get_logger"]
 
 MASK = "***"
 _CONTEXT_FIELDS = ("workflow_id", "user_id", "correlation_id")
@@ -28,6 +30,9 @@ _URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*):[^\s@/]+@")
 _E_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _BEARER = re.compile(r"(?i)\b(bearer)\s+[\w.~+/=-]{8,}")
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+_PLAIN = frozenset({int, float, bool, type(None)})
+_write_json = json.JSONEncoder(default=str).encode
 
 # Libraries whose INFO lines would drown ours; their warnings still show.
 _QUIET = ("aiokafka", "kafka", "httpx", "httpcore", "asyncio", "alembic.runtime.plugins")
@@ -47,7 +52,10 @@ def masked(value: Any) -> Any:
             value = _JWT.sub(MASK, value)
         return _BEARER.sub(rf"\1 {MASK}", value) if "earer" in value.lower() else value
     if isinstance(value, dict):
-        return {key: MASK if _is_secret(str(key)) else masked(inner) for key, inner in value.items()}
+        return {
+            key: MASK if _is_secret(str(key)) else inner if type(inner) in _PLAIN else masked(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [masked(inner) for inner in value]
     return value
@@ -61,9 +69,27 @@ def _in_documented_form(_logger: Any, _method: str, event: MutableMapping[str, A
     event["message"] = event.pop("event", "")
     event.pop("color_message", None)
     event["level"] = str(event.get("level", "info")).upper()
-    for field in _CONTEXT_FIELDS:
-        event.setdefault(field, None)
     return {name: event.pop(name, None) for name in _FIRST_FIELDS} | dict(event)
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return _write_json(event)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Writes records of other libraries the general way, and our own, which are in form already, without its copies."""
+
+    def __init__(self, shared: Sequence[structlog.types.Processor], rendering: Sequence[structlog.types.Processor]):
+        super().__init__(foreign_pre_chain=shared, processors=[self.remove_processors_meta, *rendering])
+        self._rendering = rendering
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not isinstance(record.msg, dict) or not hasattr(record, "_logger"):
+            return super().format(record)
+        event: Any = record.msg.copy()
+        for process in self._rendering:
+            event = process(None, record.levelname.lower(), event)
+        return str(event)
 
 
 class LogSettings(Protocol):
@@ -91,7 +117,7 @@ class _PassingTroubles(logging.Filter):
 def configure_logging(settings: LogSettings) -> None:
     """Send every record of this process to standard output in the chosen form; safe to call again."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        merge,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -104,7 +130,7 @@ def configure_logging(settings: LogSettings) -> None:
             structlog.processors.format_exc_info,
             _mask_secrets,
             _in_documented_form,
-            structlog.processors.JSONRenderer(default=str),
+            _as_json,
         ]
     else:
         rendering = [
@@ -113,12 +139,7 @@ def configure_logging(settings: LogSettings) -> None:
             structlog.dev.ConsoleRenderer(colors=False),
         ]
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
-        )
-    )
+    handler.setFormatter(_Formatter(shared, rendering))
     handler.addFilter(_PassingTroubles())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -15,6 +15,7 @@ from service.platform.sliding_window import SlidingWindow, Standing
 
 NAMES = ("RateLimit", "RateLimit-Policy")
 
+_LEFT, _POLICIES = (name.lower().encode() for name in NAMES)
 _STATE = "rate_limits"
 
 log = get_logger(__name__)
@@ -26,13 +27,13 @@ def standings(scope: Scope) -> list[Standing]:
     return found
 
 
-def fields(found: Sequence[Standing]) -> dict[str, str]:
-    """The header fields, empty where nothing was counted."""
+def fields(found: Sequence[Standing]) -> list[tuple[bytes, bytes]]:
+    """The header fields, none where nothing was counted."""
     if not found:
-        return {}
-    policies = ", ".join(f'"{each.policy}";q={each.limit};w={each.window}' for each in found)
-    left = ", ".join(f'"{each.policy}";r={each.remaining};t={each.resets_in}' for each in found)
-    return dict(zip(NAMES, (left, policies), strict=True))
+        return []
+    left = ", ".join([f'"{each.policy}";r={each.remaining};t={each.resets_in}' for each in found])
+    policies = ", ".join([f'"{each.policy}";q={each.limit};w={each.window}' for each in found])
+    return [(_LEFT, left.encode()), (_POLICIES, policies.encode())]
 
 
 def count(scope: Scope, limit: SlidingWindow, key: str) -> None:

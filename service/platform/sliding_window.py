@@ -4,14 +4,13 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 KEYS = 20_000
 """How many are remembered at a time; some 200 bytes each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where one stands with a limit, after having asked for one more."""
 
     policy: str

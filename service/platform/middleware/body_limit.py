@@ -3,8 +3,12 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.platform.problems import ProblemError, problem_response
+from service.platform.request_headers import first_values
 
 MAXIMUM_BYTES = 1024 * 1024
+
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+"""No handler of these reads one."""
 
 
 def _too_large(maximum: int) -> ProblemError:
@@ -23,10 +27,13 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        announced = first_values(scope).get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self.maximum:
             error = _too_large(self.maximum)
             await problem_response(error.status_code, error.kind, error.text)(scope, receive, send)
+            return
+        if scope["method"] in _WITHOUT_BODY:
+            await self.app(scope, receive, send)
             return
         received = 0
 

@@ -2,10 +2,10 @@
 
 from ipaddress import IPv6Address, ip_address
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.platform import rate_headers
+from service.platform.middleware.answer_start import before_start
 from service.platform.problems import ProblemError, problem_response
 from service.platform.sliding_window import SlidingWindow
 
@@ -31,21 +31,18 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
 
-        async def send_told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in rate_headers.fields(rate_headers.standings(scope)).items():
-                    headers[name] = value
-            await send(message)
+        def tell(message: Message) -> None:
+            message["headers"] += rate_headers.fields(rate_headers.standings(scope))
 
+        send = before_start(scope, send, tell)
         try:
             address = scope["client"][0] if scope.get("client") else ""
             rate_headers.count(scope, self.addresses, network_of(address))
         except ProblemError as error:
             response = problem_response(error.status_code, error.kind, error.text, headers=error.headers)
-            await response(scope, receive, send_told)
+            await response(scope, receive, send)
             return
-        await self.app(scope, receive, send_told)
+        await self.app(scope, receive, send)
 
 
 def network_of(address: str) -> str:

@@ -1,6 +1,10 @@
 """Headers that tell browsers to be careful with what the API answers."""
 
+from collections.abc import Sequence
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.platform.middleware.answer_start import before_start
 
 _POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _HEADERS = (
@@ -24,13 +28,15 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        wanted = _ENCRYPTED_HEADERS if scope["scheme"] == "https" else _HEADERS
+        add = _add_encrypted if scope["scheme"] == "https" else _add
+        await self.app(scope, receive, before_start(scope, send, add))
 
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message["headers"])
-                present = {name.lower() for name, _ in headers}
-                message["headers"] = headers + [header for header in wanted if header[0] not in present]
-            await send(message)
 
-        await self.app(scope, receive, send_guarded)
+def _add(message: Message, wanted: Sequence[tuple[bytes, bytes]] = _HEADERS) -> None:
+    headers = message["headers"]
+    present = dict(headers)
+    headers += [header for header in wanted if header[0] not in present]
+
+
+def _add_encrypted(message: Message) -> None:
+    _add(message, _ENCRYPTED_HEADERS)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.platform.problems import problem_response
+from service.platform.request_headers import first_values
 
 _PROBES = ("/health", "/metrics")
 """Probes and scrapes address a container by whatever name or number it has just now."""
@@ -29,6 +29,6 @@ class TrustedHostsMiddleware:
         await response(scope, receive, send)
 
     def _trusted(self, scope: Scope) -> bool:
-        given = Headers(scope=scope).get("host", "").lower()
+        given = first_values(scope).get(b"host", b"").decode("latin-1").lower()
         name = given.partition("]")[0] + "]" if given.startswith("[") else given.partition(":")[0]
         return name in self.names or (bool(self.suffixes) and name.endswith(self.suffixes))

@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.platform.logging import get_logger
+from service.platform.middleware.answer_start import before_start
 from service.platform.problems import problem_response
 
 log = get_logger(__name__)
@@ -21,13 +22,13 @@ class UnhandledErrorMiddleware:
             return
         begun = False
 
-        async def send_noting(message: Message) -> None:
+        def note(_message: Message) -> None:
             nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
+            begun = True
 
+        send = before_start(scope, send, note)
         try:
-            await self.app(scope, receive, send_noting)
+            await self.app(scope, receive, send)
         except Exception:
             log.exception("A request failed unexpectedly", path=scope["path"])
             if begun:
