@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 
 from service.audit.change import change
 from service.audit.record import Actor, record
@@ -21,7 +21,7 @@ from service.runs import read
 from service.runs.cancel import request_cancellation
 from service.runs.lists import Cursor, Filters, Sort
 from service.runs.schemas import CancelAnswer, RunAnswer, RunPage, RunStatus, RunSummary
-from service.state import State
+from service.state import ServiceState, State
 
 router = GuardedRouter(tags=["runs"])
 log = get_logger(__name__)
@@ -63,15 +63,28 @@ async def list_runs(
     )
 
 
-@router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented(404))
-async def get_run(run_id: UUID, state: State) -> RunAnswer:
+@router.get(
+    "/runs/{run_id}",
+    response_model=RunAnswer,
+    dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)],
+    responses=documented(404),
+)
+async def get_run(run_id: UUID, state: State) -> Response:
     """Read a run with its steps."""
+    return Response(await _written(run_id, state), media_type="application/json")
+
+
+async def read_run(run_id: UUID, state: ServiceState) -> RunAnswer:
+    """A run with its steps, for pages. Raises a 404 problem."""
+    return RunAnswer.model_validate_json(await _written(run_id, state))
+
+
+async def _written(run_id: UUID, state: ServiceState) -> bytes:
     found = await state.reader.find(run_id)
     if found is None:
         raise not_found("run")
-    row, steps = found
-    bind_contextvars(workflow_id=str(row.workflow_id))
-    return RunAnswer.model_validate({**row._mapping, "steps": steps})
+    bind_contextvars(workflow_id=found.workflow_id)
+    return found.json
 
 
 @router.post(
