@@ -12,6 +12,7 @@ from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.auth.scopes import Scope
 from service.platform.database import autocommit, transaction
+from service.platform.json_answer import JsonAnswer
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
 from service.platform.moments import WrittenMoment
@@ -71,7 +72,7 @@ async def list_runs(
 )
 async def get_run(run_id: UUID, state: State) -> Response:
     """Read a run with its steps."""
-    return Response(await _written(run_id, state), media_type="application/json")
+    return JsonAnswer(await _written(run_id, state))
 
 
 async def read_run(run_id: UUID, state: ServiceState) -> RunAnswer:
