@@ -11,7 +11,7 @@ from service.platform.database import AnyRow, autocommit
 from service.platform.tables import FINAL_RUN_STATUSES
 from service.runs.items import ItemGroup, find_items
 from service.runs.logs import newest_lines
-from service.runs.routes import get_run
+from service.runs.routes import read_run
 from service.runs.schemas import RunAnswer, StepAnswer
 from service.runs.waiting import Question, find_questions
 from service.schedules.store import database_now
@@ -74,7 +74,7 @@ class RunView:
 
 async def view_of(run_id: UUID, service: ServiceState) -> RunView:
     """The run as it is now. Raises a 404 problem."""
-    run = await get_run(run_id, service)
+    run = await read_run(run_id, service)
     flow = await get_workflow_version(run.workflow_id, run.workflow_version, service)
     steps = [*((step, False) for step in flow.steps), *((step, True) for step in flow.on_failure)]
     is_live = run.status not in FINAL_RUN_STATUSES

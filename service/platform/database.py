@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from service.platform import metrics
 from service.platform.failover import is_lost, note_commit, note_connection
@@ -199,6 +200,30 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with _bounded(), engine.connect() as connection:
         note_connection()
         yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def fetch(engine: AsyncEngine, statement: str, *values: object) -> "list[asyncpg.Record]":
+    """The rows of one statement, with ``$1``, that only reads; a transaction of its own.
+
+    The driver does it without SQLAlchemy, whose ways around a statement cost more than one that is asked very often.
+    Raises DatabaseUnavailableError where the connection was lost, else what the driver does.
+    """
+    async with _bounded():
+        # The pool's code expects a greenlet, also where it has nothing to wait for.
+        pooled = await greenlet_spawn(engine.sync_engine.raw_connection)
+        try:
+            note_connection()
+            driver = cast("asyncpg.Connection[asyncpg.Record]", pooled.driver_connection)
+            return cast("list[asyncpg.Record]", await driver.fetch(statement, *values))
+        except BaseException as error:
+            # As SQLAlchemy does: nobody knows what is still under way on the connection of a task that was cancelled.
+            if is_lost(error) or not isinstance(error, Exception):
+                await greenlet_spawn(pooled.invalidate, error)
+            if is_lost(error):
+                raise DatabaseUnavailableError("the connection to the database was lost") from error
+            raise
+        finally:
+            await greenlet_spawn(pooled.close)
 
 
 async def check_database(engine: AsyncEngine, *, seconds: float) -> None:

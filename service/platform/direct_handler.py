@@ -22,6 +22,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from service.platform.json_answer import JsonAnswer
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 _PLAIN_DEFAULTS = (str, int, float, bool, type(None))
@@ -80,6 +82,10 @@ class _Call:
         for _, each in self.needed:
             each.read(request, values)
 
+    def takes_response(self) -> bool:
+        """Whether it, or one that it needs, writes to the response."""
+        return self.response is not None or any(each.takes_response() for _, each in self.needed)
+
     async def run(self, values: dict[_Call, dict[str, Any]], injected: Response, known: dict[Any, Any]) -> Any:
         """Call what is needed, each function once, then the function itself."""
         own = values[self]
@@ -105,6 +111,7 @@ def direct_handler(route: APIRoute, otherwise: Handler) -> Handler:
     except _NotPlainError:
         return otherwise
     status = route.status_code or 200
+    takes_response = call.takes_response()
 
     async def handle(request: Request) -> Response:
         # Nothing that is asked of the request here is done: a second look, by FastAPI, finds it as it was.
@@ -117,14 +124,14 @@ def direct_handler(route: APIRoute, otherwise: Handler) -> Handler:
                 values[call][body.name] = body.value(await _json(request))
         except _NotPlainError:
             return await otherwise(request)
-        injected = _empty()
+        injected = _empty() if takes_response else _NOTHING
         result = await call.run(values, injected, {})
         if isinstance(result, Response):
             return result
         value, errors = field.validate(result, loc=("response",))
         if errors:
             raise ResponseValidationError(errors=errors, body=result)
-        answer = Response(field.serialize_json(value), injected.status_code or status, media_type=_JSON)
+        answer = JsonAnswer(field.serialize_json(value), injected.status_code or status)
         answer.raw_headers.extend(injected.raw_headers)
         return answer
 
@@ -136,6 +143,10 @@ def _empty() -> Response:
     response.raw_headers = []
     response.status_code = 0
     return response
+
+
+_NOTHING = _empty()
+"""For routes none of whose functions takes a response to write to."""
 
 
 async def _json(request: Request) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -209,6 +210,7 @@ _ANSWERS = (
     (DBAPIError, _database),
     (PoolTimeout, _database),
     (DatabaseUnavailableError, _database),
+    (asyncpg.PostgresError, _database),
 )
 
 

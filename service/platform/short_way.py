@@ -1,23 +1,37 @@
 """Finds the route of a request by its path's beginning, instead of asking every route, twice, as FastAPI does.
 
-It only finds: the route's own application handles the request, with its body limit and its problems. What is not found
-here, like a wrong method or a path that nobody has, goes the usual way.
+It only finds: the route's own application handles the request, by ``direct_app`` where it can. What is not found here,
+like a wrong method or a path that nobody has, goes the usual way.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.platform.patient_route import PatientRoute
 
 _LITERALS = 4
 """So many parts of a path (the first is empty: ``/api/v1/runs``) never are parameters of a route that is found here."""
 
 _Key = tuple[str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A route as it is found: what its path looks like, and what the scope of its requests says."""
+
+    path: re.Pattern[str]
+    app: ASGIApp
+    endpoint: Any
+    route: Any
+    effective: dict[str, Any]
 
 
 class ShortWay:
@@ -27,21 +41,27 @@ class ShortWay:
         self._router = app.router
         self._otherwise: ASGIApp = app.router.middleware_stack
         self._prefix = prefix.rstrip("/") + "/"
-        self._routes: dict[_Key, list[Any]] = {}
+        self._ways: dict[_Key, list[_Way]] = {}
         for context in _contexts(app):
             for method in context.methods:
                 if (key := self._key(method, context.path_format)) and _is_plain(context):
-                    self._routes.setdefault(key, []).append(context)
+                    self._ways.setdefault(key, []).append(_way(context))
 
-    def find(self, scope: Scope) -> tuple[Any, Scope] | None:
-        """FastAPI's context of the route and what the path says, or None for the usual way."""
+    def find(self, scope: Scope) -> tuple[ASGIApp, Scope] | None:
+        """The route's application and what it needs to know, or None for the usual way."""
         if scope["type"] != "http" or scope.get("root_path"):
             return None
-        key = self._key(scope["method"], scope["path"])
-        for context in self._routes.get(key, ()) if key else ():
-            match, found = context.matches(scope)
-            if match is Match.FULL:
-                return context, found
+        path = scope["path"]
+        key = self._key(scope["method"], path)
+        for way in self._ways.get(key, ()) if key else ():
+            if match := way.path.match(path):
+                return way.app, {
+                    "endpoint": way.endpoint,
+                    "path_params": match.groupdict(),
+                    "router": self._router,
+                    "route": way.route,
+                    "fastapi": {**scope.get("fastapi", {}), **way.effective},
+                }
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,12 +70,9 @@ class ShortWay:
         if found is None:
             await self._otherwise(scope, receive, send)
             return
-        context, values = found
+        app, values = found
         scope.update(values)
-        scope["router"] = self._router
-        scope["route"] = context.original_route
-        scope.setdefault("fastapi", {})["effective_route_context"] = context
-        await context.app(scope, receive, send)
+        await app(scope, receive, send)
 
     def _key(self, method: str, path: str) -> _Key | None:
         if not path.startswith(self._prefix):
@@ -69,6 +86,12 @@ def _contexts(app: FastAPI) -> Iterator[Any]:
         # What an included router holds, in the order in which FastAPI asks them.
         if (contexts := getattr(route, "effective_route_contexts", None)) is not None:
             yield from contexts()
+
+
+def _way(context: Any) -> _Way:
+    route = context.original_route
+    app = route.direct if isinstance(route, PatientRoute) and route.direct is not None else context.app
+    return _Way(context.path_regex, app, context.endpoint, route, {"effective_route_context": context})
 
 
 def _is_plain(context: Any) -> bool:

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 
 from service.audit.change import change
 from service.audit.record import Actor, record
@@ -12,6 +12,7 @@ from service.auth.principal import Caller
 from service.auth.roles import Role
 from service.auth.scopes import Scope
 from service.platform.database import autocommit, transaction
+from service.platform.json_answer import JsonAnswer
 from service.platform.logging import bind_contextvars, get_logger
 from service.platform.middleware.correlation import correlation_id
 from service.platform.moments import WrittenMoment
@@ -21,7 +22,7 @@ from service.runs import read
 from service.runs.cancel import request_cancellation
 from service.runs.lists import Cursor, Filters, Sort
 from service.runs.schemas import CancelAnswer, RunAnswer, RunPage, RunStatus, RunSummary
-from service.state import State
+from service.state import ServiceState, State
 
 router = GuardedRouter(tags=["runs"])
 log = get_logger(__name__)
@@ -63,15 +64,28 @@ async def list_runs(
     )
 
 
-@router.get("/runs/{run_id}", dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)], responses=documented(404))
-async def get_run(run_id: UUID, state: State) -> RunAnswer:
+@router.get(
+    "/runs/{run_id}",
+    response_model=RunAnswer,
+    dependencies=[requires(Role.VIEWER, Scope.RUNS_READ)],
+    responses=documented(404),
+)
+async def get_run(run_id: UUID, state: State) -> Response:
     """Read a run with its steps."""
+    return JsonAnswer(await _written(run_id, state))
+
+
+async def read_run(run_id: UUID, state: ServiceState) -> RunAnswer:
+    """A run with its steps, for pages. Raises a 404 problem."""
+    return RunAnswer.model_validate_json(await _written(run_id, state))
+
+
+async def _written(run_id: UUID, state: ServiceState) -> bytes:
     found = await state.reader.find(run_id)
     if found is None:
         raise not_found("run")
-    row, steps = found
-    bind_contextvars(workflow_id=str(row.workflow_id))
-    return RunAnswer.model_validate({**row._mapping, "steps": steps})
+    bind_contextvars(workflow_id=found.workflow_id)
+    return found.json
 
 
 @router.post(

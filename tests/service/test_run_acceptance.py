@@ -190,17 +190,35 @@ async def test_while_too_many_runs_wait_none_is_accepted(
 
 @pytest.fixture
 def statements(app: FastAPI, client: httpx.AsyncClient) -> Iterator[list[str]]:
-    """What the API sends to the database; the notice that wakes the relay is not part of a request."""
+    """What the API sends to the database; the notice that wakes the relay is not part of a request.
+
+    SQLAlchemy tells what goes through it, and the driver what does not. Of the driver's own are frames of transactions,
+    and what it asks once for each connection to know a type.
+    """
     seen: list[str] = []
+    asked: list[Any] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if not statement.startswith("NOTIFY") and "AS waiting" not in statement:
             seen.append(statement)
 
+    def note_direct(query: Any) -> None:
+        own = ("BEGIN", "COMMIT", "ROLLBACK", "typeinfo_tree", "current_setting('jit')")
+        if not any(each in query.query for each in own):
+            note(None, None, query.query)
+
+    def lent(connection: Any, *_rest: Any) -> None:
+        connection.driver_connection.add_query_logger(note_direct)
+        asked.append(connection.driver_connection)
+
     engine = app.state.service.engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine.pool, "checkout", lent)
     yield seen
+    event.remove(engine.pool, "checkout", lent)
     event.remove(engine, "before_cursor_execute", note)
+    for connection in asked:
+        connection.remove_query_logger(note_direct)
 
 
 async def test_executing_reading_and_listing_is_one_statement_each(

@@ -17,7 +17,7 @@ from service.console.router import console_router
 from service.console.words import MOST_CHARACTERS
 from service.platform.problems import ProblemError, documented
 from service.runs.again_routes import replay_run
-from service.runs.routes import get_run
+from service.runs.routes import read_run
 from service.runs.schemas import ReplayRequest, RunAnswer
 from service.state import ServiceState, State
 from service.workflows.routes import get_workflow, get_workflow_version
@@ -28,7 +28,7 @@ router = console_router()
 @router.get("/runs/{run_id}/replay", dependencies=[guarded(Scope.RUNS_EXECUTE)], responses=documented(404))
 async def replay_page(run_id: UUID, request: Request, state: State) -> Response:
     """The form, filled with the run's input."""
-    run = await get_run(run_id, state)
+    run = await read_run(run_id, state)
     text = json.dumps(run.input, indent=2, ensure_ascii=False)
     # What is too long to be shown is taken as it is. So is half a character, which cannot be sent.
     is_shown = len(text) <= MOST_CHARACTERS and _can_be_sent(text)
@@ -45,7 +45,7 @@ async def replay(run_id: UUID, request: Request, caller: Caller, state: State) -
     fields = await read_form(request)
     version = "current" if fields.get("version") == "current" else "origin"
     typed = Typed(fields.get("input"), key_of(fields), version)
-    run = await get_run(run_id, state)
+    run = await read_run(run_id, state)
     try:
         given = None if typed.text is None else read_input(typed.text)
         body = ReplayRequest(input=None if given == run.input else given, version=version)
