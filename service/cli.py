@@ -71,7 +71,10 @@ def _add_operators_commands(commands: "argparse._SubParsersAction[argparse.Argum
 def _run_loop(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -> int:
     import uvloop
 
+    from service.platform.garbage import keep_what_is_loaded
+
     async def body() -> None:
+        keep_what_is_loaded()
         await work(settings)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from service.platform.drain import DrainingApp
+from service.platform.garbage import keep_what_is_loaded
 from service.platform.settings import Settings
 from service.platform.tls import reloading_context, server_context
 
@@ -43,6 +44,7 @@ def create_app() -> DrainingApp:
     from service import app
 
     made = app.create_app()
+    keep_what_is_loaded()
     return DrainingApp(made, leaving=lambda: made.state.service.streams.end_all())
 
 
