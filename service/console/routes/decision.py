@@ -18,7 +18,7 @@ from service.console.router import console_router
 from service.platform.database import autocommit
 from service.platform.problems import ProblemError, documented, not_found
 from service.runs.control import signal_step
-from service.runs.routes import get_run
+from service.runs.routes import read_run
 from service.runs.schemas import SignalRequest
 from service.runs.waiting import find_questions
 from service.state import ServiceState, State
@@ -72,7 +72,7 @@ async def decide(run_id: UUID, step_id: StepId, request: Request, caller: Caller
 
 
 async def _about(run_id: UUID, step_id: str, state: ServiceState) -> dict[str, Any]:
-    run = await get_run(run_id, state)
+    run = await read_run(run_id, state)
     async with autocommit(state.engine) as connection:
         questions, _ = await find_questions(connection, run_id, step_id)
     if not questions:
