@@ -14,7 +14,9 @@ from airgap.node.layout import Node
 from ops import cluster as cluster_commands
 from ops.console import Progress
 from ops.home import PROJECT_DIR, Home
+from ops.locks import exclusive
 from stacks.ephemeral import ephemeral_stack, free_node_ports
+from tests.cluster.left_stacks import remove_left
 from tests.cluster.production import Production
 from tests.cluster.support import Cluster
 from tests.infra.support.operator import Operator
@@ -27,7 +29,10 @@ def cluster() -> Iterator[Cluster]:
     started_here = not cluster_commands.status(home)["running"]
     cluster_commands.up(home, Progress())
     node = Node.of(home.root)
-    yield Cluster(node, images.push_all(node, lambda _line: None)["busybox"])
+    found = Cluster(node, images.push_all(node, lambda _line: None)["busybox"])
+    with exclusive(home.locks / "cluster-tests.lock", "testing on the cluster", lambda _line: None):
+        remove_left(found)
+        yield found
     if started_here:
         cluster_commands.down(home, Progress(), purge=False)
 
