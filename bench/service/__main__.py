@@ -19,6 +19,8 @@ from bench.service.hello import hello_world
 from bench.service.load import Callers, Spread, callers, closed_loop, median, open_loop
 from bench.service.system import System, system
 
+Call = Callable[[int], Awaitable[object]]
+
 MANY_RUNS = """
 INSERT INTO runs (id, workflow_id, workflow_version, status, correlation_id, requested_by, created_at, finished_at)
 SELECT gen_random_uuid(), $1, 1, CASE WHEN number % 20 = 0 THEN 'failed' ELSE 'completed' END, 'bench', 'bench',
@@ -95,22 +97,33 @@ class Bench:
         return [Figure("execute, one caller, p50 / p95 / p99", spread.shown())]
 
     async def read(self) -> list[Figure]:
-        """Reading one finished run, beside the least that FastAPI can do."""
+        """Reading finished runs, beside the least that FastAPI can do."""
         workflow = await self.callers.workflow("read")
-        run = await self.callers.post(f"/workflows/{workflow}/execute", {})
-        await self.callers.completed(workflow, 1)
-        path = f"/api/v1/runs/{run['run_id']}"
-        count = 300 if self.quick else 3000
-        ours, floor = [], []
+        runs = 100 if self.quick else 1000
+        made = await self.callers.post(f"/workflows/{workflow}/execute-many", {"runs": [{"input": {}}] * runs})
+        await self.callers.completed(workflow, runs)
+        gets = [self.callers.getting(f"/api/v1/runs/{run_id}") for run_id in made["run_ids"]]
+        found: list[Figure] = []
         with hello_world() as url:
-            for _ in range(1 if self.quick else 3):
-                ours.append((await closed_loop(count, 16, self.callers.getting(path)))[0])
-                floor.append((await closed_loop(count, 16, self.callers.getting(url)))[0])
-        share = median(ours) / median(floor)
+            for at_once in (16, 64):
+                found += await self._share(gets, self.callers.getting(url), at_once)
+        return found
+
+    async def _share(
+        self,
+        gets: Sequence[Callable[[int], Awaitable[object]]],
+        floor: Callable[[int], Awaitable[object]],
+        at_once: int,
+    ) -> list[Figure]:
+        count, ours, theirs = 300 if self.quick else 5000, [], []
+        for _ in range(1 if self.quick else 5):
+            ours.append((await closed_loop(count, at_once, lambda number: gets[number % len(gets)](number)))[0])
+            theirs.append((await closed_loop(count, at_once, floor))[0])
+        shares = [mine / least for mine, least in zip(ours, theirs, strict=True)]
         return [
-            Figure("GET of one finished run a second, 16 callers", f"{median(ours):.0f}"),
-            Figure("  FastAPI that answers a constant, same callers", f"{median(floor):.0f}"),
-            Figure("  share", f"{share:.0%}"),
+            Figure(f"GET of finished runs a second, {at_once} callers", f"{median(ours):.0f}"),
+            Figure("  FastAPI that answers a constant, same callers", f"{median(theirs):.0f}"),
+            Figure("  share: median, least, most", f"{median(shares):.0%} / {min(shares):.0%} / {max(shares):.0%}"),
         ]
 
     async def lists(self) -> list[Figure]:

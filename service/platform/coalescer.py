@@ -20,6 +20,9 @@ WAIT_SECONDS = 30.0
 
 _STOP_SECONDS = 5.0
 
+_LONG_SECONDS = 0.02
+"""A batch that takes longer than this is not waited for by those who come after it."""
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Work = Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]]
@@ -34,7 +37,9 @@ class Coalescer(Generic[Item, Answer]):
     """One process' way of doing one kind of work; ``stop`` it at the end.
 
     ``weight`` says how much of a batch, which holds ``most`` (a heavier item is a batch by itself), an item takes. Two
-    items with the same ``key`` are never in one batch, because the second has to see what the first has done.
+    items with the same ``key`` are never in one batch, because the second has to see what the first has done. While a
+    batch is done, a second one is begun only when ``crowd`` items wait, or when the first takes long: where a statement
+    costs much more than an item of it, few large batches are cheaper than many small ones.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Coalescer(Generic[Item, Answer]):
         *,
         most: int,
         workers: int = 2,
+        crowd: int = 1,
         weight: Callable[[Item], int] = lambda _item: 1,
         key: Callable[[Item], Hashable] = lambda _item: None,
     ) -> None:
@@ -51,6 +57,8 @@ class Coalescer(Generic[Item, Answer]):
         self._work = work
         self._most = most
         self._count = workers
+        self._crowd = crowd
+        self._begun = 0.0
         self._weight = weight
         self._key = key
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
@@ -77,25 +85,33 @@ class Coalescer(Generic[Item, Answer]):
         """
         if len(self._waiting) >= MOST_WAITING:
             raise TooManyWaitingError
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         self._asked.add(future)
         future.add_done_callback(self._asked.discard)
         self._waiting.append((item, future))
-        if self._busy < self._count:
+        if self._wants_worker(loop.time()):
             self._busy += 1
             # In a context of its own: what it does is for many callers.
             worker = asyncio.create_task(self._work_all(), name=self._name, context=Context())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
+        # Cheaper than a timeout around the wait, and it may end only what waits.
+        late = loop.call_later(WAIT_SECONDS, _give_up, future)
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                return await future
-        except TimeoutError as error:
-            raise DatabaseUnavailableError("it was not done in time") from error
+            return await future
+        finally:
+            late.cancel()
+
+    def _wants_worker(self, now: float) -> bool:
+        if self._busy == 0:
+            return True
+        return self._busy < self._count and (len(self._waiting) >= self._crowd or now - self._begun > _LONG_SECONDS)
 
     async def _work_all(self) -> None:
         try:
             while batch := self._take():
+                self._begun = asyncio.get_running_loop().time()
                 await self._settle(batch)
         finally:
             self._busy -= 1
@@ -143,6 +159,10 @@ class Coalescer(Generic[Item, Answer]):
                 _refuse(future, answer)
             elif not future.done():
                 future.set_result(answer)
+
+
+def _give_up(future: "asyncio.Future[Answer]") -> None:
+    _refuse(future, DatabaseUnavailableError("it was not done in time"))
 
 
 def _refuse(future: "asyncio.Future[Answer]", error: Exception) -> None:

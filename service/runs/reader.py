@@ -12,6 +12,8 @@ from service.runs.written import WrittenRun, write_many
 BATCH_RUNS = 64
 """Whole runs with their steps may be large, so fewer go together than are stored together."""
 
+_CROWD = 32
+
 
 class Reader:
     """One process' way of reading runs; ``stop`` it at the end."""
@@ -19,7 +21,7 @@ class Reader:
     def __init__(self, engine: AsyncEngine, patience: Patience) -> None:
         self._engine = engine
         self._patience = patience
-        self._coalescer = Coalescer[UUID, WrittenRun | None]("reader", self._read, most=BATCH_RUNS)
+        self._coalescer = Coalescer[UUID, WrittenRun | None]("reader", self._read, most=BATCH_RUNS, crowd=_CROWD)
 
     async def stop(self) -> None:
         """Read what waits, for a bounded time, and stop."""
