@@ -91,6 +91,9 @@ async def _die_everywhere(machinery: Machinery, points: int | None) -> None:
             await machinery.live()
             await _is_as_it_should_be(machinery, expected, f"died at await {dies_at}, answered: {answered}")
     assert deaths >= len(chosen[::every]) // 2, "hardly any of them died"
+    async with transaction(machinery.engine) as connection:
+        deadlocks = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        assert await connection.scalar(deadlocks) == 0, "statements waited for one another"
 
 
 async def _is_as_it_should_be(machinery: Machinery, expected: dict[UUID, list[str]], how: str) -> None:
