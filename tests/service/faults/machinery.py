@@ -23,11 +23,14 @@ from service.executor.kinds.workflow import WorkflowAgent
 from service.executor.leases import Heartbeat, Sweeper
 from service.executor.repository import RunRepository
 from service.executor.runner import Runner
+from service.maintenance.retention import forget_until
 from service.platform.database import create_engine, transaction
 from service.platform.settings import Settings
 from service.platform.wakeup import OutboxWakeup
 from service.platform.worker_loop import Pulse
 from service.relay.main import relay_whenever_leading
+from service.schedules.loop import fire_until
+from service.webhooks.loop import deliver_until
 from tests.service.faults.memory_kafka import MemoryKafka
 from tests.service.faults.mortal import Mortal
 from tests.service.servers import eventually
@@ -37,7 +40,10 @@ LEASE_SECONDS = 2.0
 STEP_SECONDS = 0.02
 """How long a step takes that is not computed at once: long enough for its run's lease to be extended meanwhile."""
 
-PARTS = ("relay", "outbox-wakeup", "heartbeat", "consumer", "sweeper", "ahead", "cancellations")
+PARTS = (
+    *("relay", "schedules", "webhooks", "retention"),
+    *("outbox-wakeup", "heartbeat", "consumer", "sweeper", "ahead", "cancellations"),
+)
 """The names of the tasks that live for as long as their process."""
 
 _NUMBERS = itertools.count()
@@ -106,7 +112,7 @@ class Machinery:
         sweeper = Sweeper(
             repository,
             active,
-            queued_grace_seconds=0.3,
+            queued_grace_seconds=1.0,
             cancel_deadline_seconds=600,
             pulse=pulse,
             sweep_seconds=0.02,
@@ -115,6 +121,9 @@ class Machinery:
         beating = asyncio.create_task(heartbeat.run(drained), name="heartbeat")
         loops = {
             "relay": relay_whenever_leading(self.settings, self.kafka, stopping, pulse),
+            "schedules": fire_until(self.settings, stopping, pulse),
+            "webhooks": deliver_until(self.settings, stopping, pulse),
+            "retention": forget_until(self.settings, stopping, pulse),
             "consumer": consumer.run(stopping),
             "sweeper": sweeper.run(stopping),
             "ahead": ahead.run(stopping),
@@ -139,6 +148,9 @@ class Machinery:
         await eventually(self._ended_connections, "the dead's connections to end", seconds=LIFE_SECONDS)
         async with transaction(self.engine) as connection:
             await connection.execute(text("UPDATE runs SET lease_expires_at = now() WHERE status = 'running'"))
+            await connection.execute(
+                text("UPDATE webhook_deliveries SET next_attempt_at = now() WHERE status = 'pending'")
+            )
         return mortal
 
     async def _ended_connections(self) -> bool:
@@ -153,6 +165,8 @@ class Machinery:
     async def _is_idle(self) -> bool:
         query = """
             SELECT NOT EXISTS (SELECT FROM runs WHERE finished_at IS NULL) AND NOT EXISTS (SELECT FROM outbox)
+               AND NOT EXISTS (SELECT FROM schedules WHERE next_fire_at <= now())
+               AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE status = 'pending')
         """
         async with transaction(self.engine) as connection:
             return bool(await connection.scalar(text(query)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.platform.kafka import Record
 
-IDLE_SECONDS = 0.005
+IDLE_SECONDS = 0.01
 """How long a reader waits for more where there is none."""
 
 

@@ -1,7 +1,8 @@
-"""Relay and executor die at each of their awaits; whoever comes after them ends the run, each effect recorded once."""
+"""Relay and executor die at each of their awaits; whoever comes after them ends the runs, each effect recorded once."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,25 @@ from service.executor import ahead, cancellations, consumer
 from service.executor.kinds.workflow import child_id
 from service.platform.database import connect, transaction
 from service.platform.settings import Settings
-from tests.service.executor_support import add_message, add_run, add_workflow, read_run, step, submit, whole_message
+from service.webhooks import loop as webhooks
+from tests.service.executor_support import (
+    Answer,
+    Call,
+    WebServer,
+    add_message,
+    add_run,
+    add_workflow,
+    json_answer,
+    read_run,
+    step,
+    submit,
+    web_server,
+    whole_message,
+)
 from tests.service.faults.machinery import PARTS, Machinery
 from tests.service.faults.memory_kafka import MemoryConsumer, NoLagWatch
+from tests.service.schedule_support import add_schedule, runs_of
+from tests.service.webhook_support import add_webhook
 
 SHORT_POINTS = 16
 
@@ -31,55 +48,75 @@ END $$;
 CREATE TRIGGER effects AFTER INSERT OR UPDATE ON run_steps FOR EACH ROW EXECUTE FUNCTION note_effect();
 """
 
-
-@pytest_asyncio.fixture
-async def machinery(
-    api_settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Machinery]:
-    """Relay and executor with a topic in memory."""
-    found = Machinery(api_settings, engine)
-
-    def create_consumer(*_: Any, topics: list[str], **__: Any) -> MemoryConsumer:
-        return MemoryConsumer(found.kafka, *topics)
-
-    for module in (consumer, cancellations):
-        monkeypatch.setattr(module, "create_consumer", create_consumer)
-    monkeypatch.setattr(consumer, "LagWatch", NoLagWatch)
-    monkeypatch.setattr(ahead, "EVERY_SECONDS", 0.02)
-    raw = await connect(api_settings, application="test")
-    await raw.execute(_EFFECTS)
-    await raw.close()
-    yield found
-    await found.forget()
+_EFFECTS_OF = "SELECT step_id, output FROM effects WHERE run_id = :id"
+_ENDS_OF = "SELECT id FROM audit_log WHERE action = 'run.completed' AND subject_id = CAST(CAST(:id AS uuid) AS text)"
+_DELIVERIES_OF = "SELECT id, status FROM webhook_deliveries WHERE run_id = :id"
 
 
 @dataclass(frozen=True)
 class Work:
-    """Two workflows: the first is claimed, goes from step to step and begins a run of the second."""
+    """What there is to do in each life, for ``machinery``, and who is called by the webhook."""
 
     machinery: Machinery
+    receiver: WebServer
     calling: UUID
     called: UUID
 
-    async def submit(self) -> dict[UUID, list[str]]:
-        """A run of each with its message, that of the second one to be done at once; tells all runs' steps."""
+    async def submit(self) -> "Expected":
+        """A run that is claimed, goes from step to step and begins another; one that is done at once; a schedule."""
         engine, settings = self.machinery.engine, self.machinery.settings
         claimed, at_once = await submit(engine, settings, self.calling), await add_run(engine, self.called)
         await add_message(engine, settings.kafka_execution_topic, whole_message(at_once, self.called))
         begun = child_id(str(claimed), "call")
-        return {claimed: ["call", "first", "second"], begun: ["only"], at_once: ["only"]}
+        steps = {claimed: ["call", "first", "second"], begun: ["only"], at_once: ["only"]}
+        return Expected(steps, await add_schedule(engine, self.called, late=timedelta(minutes=1)))
 
 
-async def _die_everywhere(machinery: Machinery, points: int | None) -> None:
-    called = await add_workflow(machinery.engine, step("only", "transform", expression="n"))
-    call = step("call", "workflow", workflow=str(called))
-    calling = await add_workflow(machinery.engine, step("first"), step("second", needs=["first"]), call)
-    work = Work(machinery, calling, called)
+@dataclass(frozen=True)
+class Expected:
+    """The steps of runs, and a schedule that is due once."""
+
+    steps: dict[UUID, list[str]]
+    schedule: UUID
+
+
+@pytest_asyncio.fixture
+async def work(api_settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Work]:
+    """Relay and executor with topics in memory, and two workflows, of which the first executes the second."""
+
+    async def take(_: Call) -> Answer:
+        return json_answer({})
+
+    async with web_server(take) as receiver:
+        allowed = {"http_agent_allowed_hosts": (f"127.0.0.1:{receiver.port}",)}
+        machinery = Machinery(api_settings.model_copy(update=allowed), engine)
+
+        def create_consumer(*_: Any, topics: list[str], **__: Any) -> MemoryConsumer:
+            return MemoryConsumer(machinery.kafka, *topics)
+
+        for module in (consumer, cancellations):
+            monkeypatch.setattr(module, "create_consumer", create_consumer)
+        monkeypatch.setattr(consumer, "LagWatch", NoLagWatch)
+        monkeypatch.setattr(ahead, "EVERY_SECONDS", 0.02)
+        monkeypatch.setattr(webhooks, "TICK_SECONDS", 0.02)
+        raw = await connect(api_settings, application="test")
+        await raw.execute(_EFFECTS)
+        await raw.close()
+        await add_webhook(engine, receiver.url())
+        called = await add_workflow(engine, step("only", "transform", expression="n"))
+        call = step("call", "workflow", workflow=str(called))
+        calling = await add_workflow(engine, step("first"), step("second", needs=["first"]), call)
+        yield Work(machinery, receiver, calling, called)
+        await machinery.forget()
+
+
+async def _die_everywhere(work: Work, points: int | None) -> None:
+    machinery = work.machinery
     expected = await work.submit()
     undisturbed = await machinery.live()
     assert [part for part in PARTS if undisturbed.awaits_of[part] < 2] == [], "not all parts were alive"
     assert machinery.renewals, "no lease was extended"
-    await _is_as_it_should_be(machinery, expected, "undisturbed")
+    await _is_as_it_should_be(work, expected, "undisturbed")
     chosen = range(1, undisturbed.awaits + 1)
     every = 1 if points is None else max(1, len(chosen) // points)
     deaths = 0
@@ -89,38 +126,39 @@ async def _die_everywhere(machinery: Machinery, points: int | None) -> None:
             dead = await machinery.live(dies_at=dies_at, answered=answered)
             deaths += dead.dead.is_set()
             await machinery.live()
-            await _is_as_it_should_be(machinery, expected, f"died at await {dies_at}, answered: {answered}")
+            await _is_as_it_should_be(work, expected, f"died at await {dies_at}, answered: {answered}")
     assert deaths >= len(chosen[::every]) // 2, "hardly any of them died"
     async with transaction(machinery.engine) as connection:
         deadlocks = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         assert await connection.scalar(deadlocks) == 0, "statements waited for one another"
 
 
-async def _is_as_it_should_be(machinery: Machinery, expected: dict[UUID, list[str]], how: str) -> None:
-    for run_id, steps in expected.items():
-        row = await read_run(machinery.engine, run_id)
+async def _is_as_it_should_be(work: Work, expected: Expected, how: str) -> None:
+    engine = work.machinery.engine
+    [fired] = await runs_of(engine, expected.schedule)
+    for run_id, steps in (expected.steps | {fired.id: ["only"]}).items():
+        row = await read_run(engine, run_id)
         assert row.status == "completed", f"{row.error}, {how}"
-        async with transaction(machinery.engine) as connection:
-            found = await connection.execute(
-                text("SELECT step_id, output FROM effects WHERE run_id = :id"), {"id": run_id}
-            )
-            effects = [(effect.step_id, effect.output) for effect in found]
-            ends = await connection.scalar(
-                text("SELECT count(*) FROM audit_log WHERE action = 'run.completed' AND subject_id = :id"),
-                {"id": str(run_id)},
-            )
-            left = await connection.scalar(text("SELECT count(*) FROM outbox"))
+        effects = [(each.step_id, each.output) for each in await _rows(engine, _EFFECTS_OF, run_id)]
         assert sorted(name for name, _ in effects) == steps, how
         assert row.output == {name: output for name, output in effects if name != "first"}, how
-        assert (ends, left) == (1, 0), how
-        assert any(str(run_id).encode() in record.value for record in machinery.kafka.log), f"never sent, {how}"
+        assert len(await _rows(engine, _ENDS_OF, run_id)) == 1, how
+        assert any(str(run_id).encode() in record.value for record in work.machinery.kafka.log), f"never sent, {how}"
+        [delivery] = await _rows(engine, _DELIVERIES_OF, run_id)
+        assert delivery.status == "delivered", how
+        assert any(each.headers["webhook-id"] == f"msg_{delivery.id}" for each in work.receiver.calls), how
+
+
+async def _rows(engine: AsyncEngine, query: str, run_id: UUID) -> list[Any]:
+    async with transaction(engine) as connection:
+        return list((await connection.execute(text(query), {"id": run_id})).all())
 
 
 @pytest.mark.ring("service")
-async def test_a_death_at_some_awaits_of_relay_and_executor_loses_and_doubles_nothing(machinery: Machinery) -> None:
-    await _die_everywhere(machinery, SHORT_POINTS)
+async def test_a_death_at_some_awaits_of_relay_and_executor_loses_and_doubles_nothing(work: Work) -> None:
+    await _die_everywhere(work, SHORT_POINTS)
 
 
 @pytest.mark.ring("faults")
-async def test_a_death_at_any_await_of_relay_and_executor_loses_and_doubles_nothing(machinery: Machinery) -> None:
-    await _die_everywhere(machinery, None)
+async def test_a_death_at_any_await_of_relay_and_executor_loses_and_doubles_nothing(work: Work) -> None:
+    await _die_everywhere(work, None)
