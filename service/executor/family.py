@@ -46,15 +46,16 @@ CHILDREN = """, child AS (
 ``:children`` is a list as JSON text, ``:orphans`` are ids.
 """
 
+# An array, so that runs are found by their ids whatever the planner thinks how many those are.
 LOCKED = """family AS (
     SELECT runs.id FROM runs
-    WHERE runs.status NOT IN ('completed', 'failed', 'cancelled') AND runs.id IN (
+    WHERE runs.status NOT IN ('completed', 'failed', 'cancelled') AND runs.id = ANY (ARRAY(
         SELECT id FROM given
         UNION ALL
         SELECT child.parent_run_id FROM given JOIN runs AS child USING (id)
         UNION ALL
         SELECT child.id FROM given JOIN runs AS child ON child.parent_run_id = given.id
-    )
+    ))
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
 ), """
