@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.executor import ahead, cancellations, consumer
@@ -24,6 +24,7 @@ from tests.service.executor_support import (
     add_run,
     add_workflow,
     json_answer,
+    message,
     read_run,
     step,
     submit,
@@ -49,7 +50,10 @@ CREATE TRIGGER effects AFTER INSERT OR UPDATE ON run_steps FOR EACH ROW EXECUTE 
 """
 
 _EFFECTS_OF = "SELECT step_id, output FROM effects WHERE run_id = :id"
-_ENDS_OF = "SELECT id FROM audit_log WHERE action = 'run.completed' AND subject_id = CAST(CAST(:id AS uuid) AS text)"
+_ENDS_OF = """
+SELECT action FROM audit_log
+WHERE action IN ('run.completed', 'run.failed', 'run.cancelled') AND subject_id = CAST(CAST(:id AS uuid) AS text)
+"""
 _DELIVERIES_OF = "SELECT id, status FROM webhook_deliveries WHERE run_id = :id"
 
 
@@ -63,21 +67,25 @@ class Work:
     called: UUID
 
     async def submit(self) -> "Expected":
-        """A run that is claimed, goes from step to step and begins another; one that is done at once; a schedule."""
+        """A run that is claimed, goes from step to step and begins another; one that is done at once; one that is to be
+        cancelled; a schedule."""
         engine, settings = self.machinery.engine, self.machinery.settings
         claimed, at_once = await submit(engine, settings, self.calling), await add_run(engine, self.called)
         await add_message(engine, settings.kafka_execution_topic, whole_message(at_once, self.called))
         begun = child_id(str(claimed), "call")
         steps = {claimed: ["call", "first", "second"], begun: ["only"], at_once: ["only"]}
-        return Expected(steps, await add_schedule(engine, self.called, late=timedelta(minutes=1)))
+        cancelled = await submit(engine, settings, self.calling, cancel_requested_at=func.now())
+        await add_message(engine, settings.kafka_cancellation_topic, message(cancelled) | {"kind": "cancel"})
+        return Expected(steps, await add_schedule(engine, self.called, late=timedelta(minutes=1)), cancelled)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The steps of runs, and a schedule that is due once."""
+    """The steps of runs that complete, a schedule that is due once, and a run that is cancelled before it begins."""
 
     steps: dict[UUID, list[str]]
     schedule: UUID
+    cancelled: UUID
 
 
 @pytest_asyncio.fixture
@@ -142,11 +150,14 @@ async def _is_as_it_should_be(work: Work, expected: Expected, how: str) -> None:
         effects = [(each.step_id, each.output) for each in await _rows(engine, _EFFECTS_OF, run_id)]
         assert sorted(name for name, _ in effects) == steps, how
         assert row.output == {name: output for name, output in effects if name != "first"}, how
-        assert len(await _rows(engine, _ENDS_OF, run_id)) == 1, how
+        assert [each.action for each in await _rows(engine, _ENDS_OF, run_id)] == ["run.completed"], how
         assert any(str(run_id).encode() in record.value for record in work.machinery.kafka.log), f"never sent, {how}"
         [delivery] = await _rows(engine, _DELIVERIES_OF, run_id)
         assert delivery.status == "delivered", how
         assert any(each.headers["webhook-id"] == f"msg_{delivery.id}" for each in work.receiver.calls), how
+    assert (await read_run(engine, expected.cancelled)).status == "cancelled", how
+    assert await _rows(engine, _EFFECTS_OF, expected.cancelled) == [], how
+    assert [each.action for each in await _rows(engine, _ENDS_OF, expected.cancelled)] == ["run.cancelled"], how
 
 
 async def _rows(engine: AsyncEngine, query: str, run_id: UUID) -> list[Any]:
