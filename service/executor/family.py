@@ -46,6 +46,27 @@ CHILDREN = """, child AS (
 ``:children`` is a list as JSON text, ``:orphans`` are ids.
 """
 
+# An array, so that runs are found by their ids whatever the planner thinks how many those are.
+LOCKED = """family AS (
+    SELECT runs.id FROM runs
+    WHERE runs.status NOT IN ('completed', 'failed', 'cancelled') AND runs.id = ANY (ARRAY(
+        SELECT id FROM given
+        UNION ALL
+        SELECT child.parent_run_id FROM given JOIN runs AS child USING (id)
+        UNION ALL
+        SELECT child.id FROM given JOIN runs AS child ON child.parent_run_id = given.id
+    ))
+    ORDER BY runs.id
+    FOR NO KEY UPDATE OF runs
+), """
+"""For a statement that ends the runs in ``given``: locks them with their parents and children, as all do by their ids.
+
+Locks are taken when it is read, by AFTER_FAMILY, and not where nobody reads it.
+"""
+
+AFTER_FAMILY = "(SELECT count(*) FROM family) >= 0"
+"""True, and found out before the first run of the query that has this condition is looked at."""
+
 ENDED = """, answer AS (
     SELECT owner.parent_run_id AS run_id, owner.parent_step_id AS step_id,
         CASE WHEN owner.status = 'completed' THEN COALESCE(owner.output, jsonb_build_object()) END AS output,

@@ -118,16 +118,15 @@ audited AS (
     + NOTED
 )
 
-_FINISH = (
-    """
+_TO_FINISH = """
 WITH given AS (
     SELECT id, token, status, output, error, steps FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:tokens AS bigint[]), CAST(:statuses AS text[]), CAST(:outputs AS text[]),
         CAST(:errors AS text[]), CAST(:steps AS text[])
     ) AS given (id, token, status, output, error, steps)
 ), """
-    + _HELD
-    + """, owner AS (
+_FINISH = (
+    """, owner AS (
     UPDATE runs SET
         status = given.status, output = CAST(given.output AS jsonb), error = CAST(given.error AS jsonb),
         finished_at = now(), lease_owner = NULL, lease_expires_at = NULL
@@ -150,9 +149,16 @@ WHERE runs.lease_token = given.token AND runs.status = given.status
 """
 _OF_RELATED = family.ENDED + family.SIGNALLED
 
-FINISH = text(_FINISH + _FINISHED)
+FINISH = text(_TO_FINISH + _HELD + _FINISH + _FINISHED)
 # For runs that have a parent, or may have children.
-FINISH_RELATED = text(_FINISH + _OF_RELATED + _FINISHED)
+FINISH_RELATED = text(
+    _TO_FINISH
+    + family.LOCKED
+    + _HELD.replace(" WHERE ", f" WHERE {family.AFTER_FAMILY} AND ")
+    + _FINISH
+    + _OF_RELATED
+    + _FINISHED
+)
 
 # Only where nothing new was asked of the run since. Who repeats it after a lost answer is told as the first time.
 _PARK = (

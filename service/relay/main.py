@@ -64,7 +64,7 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
         metrics.OUTBOX_RELAYED.labels(topic)
         relay_metrics.UNDELIVERABLE.labels(topic)
     async with serve_health(settings, pulse.problems):
-        work = asyncio.create_task(_relay_again_and_again(settings, producer, stopping, pulse), name="relay")
+        work = asyncio.create_task(relay_whenever_leading(settings, producer, stopping, pulse), name="relay")
         schedules = asyncio.create_task(fire_until(settings, stopping, pulse), name="schedules")
         webhooks = asyncio.create_task(deliver_until(settings, stopping, pulse), name="webhooks")
         retention = asyncio.create_task(forget_until(settings, stopping, pulse), name="retention")
@@ -88,9 +88,8 @@ async def relay_until(settings: Settings, stopping: asyncio.Event) -> None:
             log.info("Relay stopped")
 
 
-async def _relay_again_and_again(
-    settings: Settings, producer: BoundedProducer, stopping: asyncio.Event, pulse: Pulse
-) -> None:
+async def relay_whenever_leading(settings: Settings, producer: Sender, stopping: asyncio.Event, pulse: Pulse) -> None:
+    """The loop that stands by, leads and relays, until the event is set; outages are sat out."""
     backoff = Backoff(0.2, 5.0)
     while not stopping.is_set():
         pulse.beat("relay", within=60)

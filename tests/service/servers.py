@@ -51,12 +51,49 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True)
-class PostgresServer:
-    """A server and its one user, who may create databases."""
+class Server:
+    """A server in a container of its own."""
 
     container: Container
+
+    def answers(self) -> bool:
+        """Whether it does its work now."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """End all its processes by kill -9; what it has written stays, unless that is in memory."""
+        self.container.kill("SIGKILL")
+        self.container.wait(timeout=30)
+
+    def start_again(self) -> None:
+        """Begin another life, and return when it answers. Its port is the same if it was not left to the engine."""
+        self.container.start()
+        self.wait()
+
+    def wait(self) -> None:
+        """Returns when it answers; fails when it has stopped."""
+
+        def lives_and_answers() -> bool:
+            _still_running(self.container)
+            return self.answers()
+
+        wait_until(lives_and_answers, "the server to answer", every=0.2)
+
+
+@dataclass(frozen=True)
+class PostgresServer(Server):
+    """A server and its one user, who may create databases."""
+
     port: int
     password: str
+
+    def answers(self) -> bool:
+        """Whether a query is answered."""
+        try:
+            asyncio.run(self.execute("SELECT 1"))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
 
     def url(self, database: str) -> str:
         """The address of one of its databases in the documented form."""
@@ -72,11 +109,19 @@ class PostgresServer:
 
 
 @dataclass(frozen=True)
-class KafkaServer:
+class KafkaServer(Server):
     """A broker, reachable from this machine."""
 
-    container: Container
     broker: str
+
+    def answers(self) -> bool:
+        """Whether it tells what topics it has."""
+        settings = Settings.model_validate({"database_url": "postgresql://u@h/d", "kafka_brokers": self.broker})
+        try:
+            asyncio.run(check_kafka(settings, seconds=2))
+        except KafkaUnavailableError:
+            return False
+        return True
 
 
 @contextmanager
@@ -124,7 +169,10 @@ def _still_running(container: Container) -> None:
 
 @contextmanager
 def postgres(*, in_memory: bool = True) -> Iterator[PostgresServer]:
-    """A Postgres server; its data lie in memory, or on the disk in a volume that goes with it."""
+    """A Postgres server; its data lie in memory, or on the disk in a volume that goes with it.
+
+    With the latter it may be killed and started again: data and port are the same then.
+    """
     data = "/var/lib/postgresql/data"
     password = secrets.token_urlsafe(24)
     with _container(
@@ -134,22 +182,13 @@ def postgres(*, in_memory: bool = True) -> Iterator[PostgresServer]:
             "POSTGRES_USER": _USER,
             "POSTGRES_PASSWORD_FILE": "/config/secrets/app",
         },
-        ports={"5432/tcp": ("127.0.0.1", None)},
+        ports={"5432/tcp": ("127.0.0.1", None if in_memory else free_port())},
         tmpfs={data: f"uid={_OWNER},gid={_OWNER},mode=0700"} if in_memory else {},
     ) as container:
         put_secret(container, "app", password)
         container.start()
         server = PostgresServer(container, _published(container, "5432/tcp"), password)
-
-        def answers() -> bool:
-            _still_running(container)
-            try:
-                asyncio.run(server.execute("SELECT 1"))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                return False
-            return True
-
-        wait_until(answers, "Postgres to answer")
+        server.wait()
         code, output = container.exec_run(["psql", "-U", "postgres", "-c", f"ALTER ROLE {_USER} CREATEDB"])
         assert code == 0, output
         yield server
@@ -165,16 +204,6 @@ def kafka() -> Iterator[KafkaServer]:
         ports={"9092/tcp": ("127.0.0.1", port)},
     ) as container:
         container.start()
-        broker = f"127.0.0.1:{port}"
-        settings = Settings.model_validate({"database_url": "postgresql://u@h/d", "kafka_brokers": broker})
-
-        def answers() -> bool:
-            _still_running(container)
-            try:
-                asyncio.run(check_kafka(settings, seconds=2))
-            except KafkaUnavailableError:
-                return False
-            return True
-
-        wait_until(answers, "Kafka to answer", every=0.3)
-        yield KafkaServer(container, broker)
+        server = KafkaServer(container, f"127.0.0.1:{port}")
+        server.wait()
+        yield server

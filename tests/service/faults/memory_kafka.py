@@ -1,4 +1,4 @@
-"""A topic in memory: what was sent stays, readers begin where their group last committed."""
+"""Topics in memory: what was sent stays, readers begin where their group last committed, or at the end if told to."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.platform.kafka import Record
+
+IDLE_SECONDS = 0.01
+"""How long a reader waits for more where there is none."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Stored:
 
 @dataclass
 class MemoryKafka:
-    """One topic of one partition, read by one group. Also what a relay sends by: answers come after the deed."""
+    """Topics with one log for all of them, one of which is read by a group. Also what a relay sends by: answers come
+    after the deed."""
 
     log: list[Stored] = field(default_factory=list)
     committed: int = 0
@@ -39,8 +43,9 @@ class MemoryKafka:
 class MemoryConsumer:
     """The part of aiokafka's consumer that the executor uses."""
 
-    def __init__(self, kafka: MemoryKafka) -> None:
+    def __init__(self, kafka: MemoryKafka, topic: str) -> None:
         self._kafka = kafka
+        self._topic = topic
         self._position = kafka.committed
 
     async def start(self) -> None:
@@ -50,6 +55,11 @@ class MemoryConsumer:
     async def stop(self) -> None:
         """Leave it."""
         await asyncio.sleep(0)
+
+    async def seek_to_end(self) -> None:
+        """Pass over what was sent before."""
+        await asyncio.sleep(0)
+        self._position = len(self._kafka.log)
 
     def assignment(self) -> set[str]:
         """The one partition."""
@@ -64,11 +74,12 @@ class MemoryConsumer:
 
     resume = pause
 
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[str, list[Stored]]:
+    async def getmany(self, *, timeout_ms: int, max_records: int = 100) -> dict[str, list[Stored]]:
         """The next records."""
-        await asyncio.sleep(0.005 if self._position == len(self._kafka.log) and timeout_ms else 0)
-        found = self._kafka.log[self._position : self._position + max_records]
-        self._position += len(found)
+        await asyncio.sleep(IDLE_SECONDS if self._position == len(self._kafka.log) and timeout_ms else 0)
+        passed = self._kafka.log[self._position : self._position + max_records]
+        self._position += len(passed)
+        found = [record for record in passed if record.topic == self._topic]
         return {"only": found} if found else {}
 
     async def commit(self, offsets: dict[str, int]) -> None:

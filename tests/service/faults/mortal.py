@@ -5,6 +5,7 @@ kill -9: no ``finally``, no ``except``. What they had sent may still be done; it
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
@@ -21,6 +22,8 @@ class Mortal:
 
     def __init__(self, *, dies_at: int | None = None, answered: bool = False) -> None:
         self.awaits = 0
+        self.awaits_of: Counter[str] = Counter()
+        """The same by the names of the tasks."""
         self.dead = asyncio.Event()
         self._dies_at = dies_at
         self._answered = answered
@@ -66,6 +69,8 @@ class Mortal:
             return self._stand_still()
         awaited = resume()
         self.awaits += 1
+        current = asyncio.current_task()
+        self.awaits_of[current.get_name() if current is not None else ""] += 1
         if self._is_over(not self._answered):
             return self._stand_still()
         return awaited

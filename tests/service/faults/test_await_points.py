@@ -1,35 +1,41 @@
-"""Relay and executor die at each of their awaits; whoever comes after them ends the run, each effect recorded once."""
+"""Relay and executor die at each of their awaits; whoever comes after them ends the runs, each effect recorded once."""
 
-import asyncio
-import itertools
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service.executor import consumer as consumer_module
-from service.executor.active import ActiveRuns
-from service.executor.ahead import Ahead
-from service.executor.at_once import AtOnce
-from service.executor.consumer import ExecutionConsumer
-from service.executor.kinds.base import Agent, StepContext
-from service.executor.kinds.noop import NoopSettings
-from service.executor.leases import Sweeper
-from service.executor.repository import RunRepository
-from service.executor.runner import Runner
-from service.platform.database import connect, create_engine, transaction
+from service.executor import ahead, cancellations, consumer
+from service.executor.kinds.workflow import child_id
+from service.platform.database import connect, transaction
 from service.platform.settings import Settings
-from service.platform.worker_loop import Pulse
-from service.relay.outbox import relay_batch
-from tests.service.executor_support import add_workflow, finished, read_run, step, submit
-from tests.service.faults.memory_kafka import MemoryConsumer, MemoryKafka, NoLagWatch
-from tests.service.faults.mortal import Mortal
+from service.webhooks import loop as webhooks
+from tests.service.executor_support import (
+    Answer,
+    Call,
+    WebServer,
+    add_message,
+    add_run,
+    add_workflow,
+    json_answer,
+    message,
+    read_run,
+    step,
+    submit,
+    web_server,
+    whole_message,
+)
+from tests.service.faults.machinery import PARTS, Machinery
+from tests.service.faults.memory_kafka import MemoryConsumer, NoLagWatch
+from tests.service.schedule_support import add_schedule, runs_of
+from tests.service.webhook_support import add_webhook
 
-LIFE_SECONDS = 20.0
 SHORT_POINTS = 16
 
 # Every time that a step becomes completed, whoever does it.
@@ -43,136 +49,127 @@ END $$;
 CREATE TRIGGER effects AFTER INSERT OR UPDATE ON run_steps FOR EACH ROW EXECUTE FUNCTION note_effect();
 """
 
-
-class NumberingAgent(Agent[NoopSettings]):
-    """Gives another output at each call, so that a second one shows."""
-
-    kind = "noop"
-    settings_model = NoopSettings
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count()
-
-    async def run(self, settings: NoopSettings, step_input: dict[str, Any], context: StepContext) -> Any:
-        """A number that nobody had before."""
-        await asyncio.sleep(0)
-        return {"number": next(self._numbers)}
+_EFFECTS_OF = "SELECT step_id, output FROM effects WHERE run_id = :id"
+_ENDS_OF = """
+SELECT action FROM audit_log
+WHERE action IN ('run.completed', 'run.failed', 'run.cancelled') AND subject_id = CAST(CAST(:id AS uuid) AS text)
+"""
+_DELIVERIES_OF = "SELECT id, status FROM webhook_deliveries WHERE run_id = :id"
 
 
-class Machinery:
-    """One life after the other of a relay and an executor over one database and one topic."""
+@dataclass(frozen=True)
+class Work:
+    """What there is to do in each life, for ``machinery``, and who is called by the webhook."""
 
-    def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
-        self.settings = settings
-        self.engine = engine
-        self.kafka = MemoryKafka()
-        self.agents = {"noop": NumberingAgent()}
-        self.lives = itertools.count()
-        self.engines: list[AsyncEngine] = []
+    machinery: Machinery
+    receiver: WebServer
+    calling: UUID
+    called: UUID
 
-    async def lifetime(self, stopping: asyncio.Event) -> None:
-        """Relay what is in the outbox, execute what is in the topic or without a lease, until told to stop."""
-        engine = create_engine(self.settings, application="mortal")
-        self.engines.append(engine)
-        connection = await connect(self.settings, application="mortal")
-        while await relay_batch(connection, self.kafka):
-            pass
-        await connection.close()
-        repository = RunRepository(engine, owner=f"life-{next(self.lives)}", lease_seconds=600, audit=True)
-        active = ActiveRuns(4, Runner(repository, self.agents).execute)
-        pulse = Pulse()
-        sweeper = Sweeper(
-            repository,
-            active,
-            queued_grace_seconds=0.01,
-            cancel_deadline_seconds=600,
-            pulse=pulse,
-            sweep_seconds=0.02,
-        )
-        at_once, ahead = AtOnce(repository, self.agents), Ahead(repository, active, pulse=pulse)
-        consumer = ExecutionConsumer(self.settings, repository, active, at_once, ahead, pulse=pulse)
-        loops = [asyncio.create_task(consumer.run(stopping)), asyncio.create_task(sweeper.run(stopping))]
-        await asyncio.gather(*loops)
-        await active.drain(2.0)
-        await repository.close()
+    async def submit(self) -> "Expected":
+        """A run that is claimed, goes from step to step and begins another; one that is done at once; one that is to be
+        cancelled; a schedule."""
+        engine, settings = self.machinery.engine, self.machinery.settings
+        claimed, at_once = await submit(engine, settings, self.calling), await add_run(engine, self.called)
+        await add_message(engine, settings.kafka_execution_topic, whole_message(at_once, self.called))
+        begun = child_id(str(claimed), "call")
+        steps = {claimed: ["call", "first", "second"], begun: ["only"], at_once: ["only"]}
+        cancelled = await submit(engine, settings, self.calling, cancel_requested_at=func.now())
+        await add_message(engine, settings.kafka_cancellation_topic, message(cancelled) | {"kind": "cancel"})
+        return Expected(steps, await add_schedule(engine, self.called, late=timedelta(minutes=1)), cancelled)
 
-    async def live(self, run_id: UUID, **how: Any) -> Mortal:
-        """One life; its connections end with it."""
-        mortal, stopping = Mortal(**how), asyncio.Event()
-        ending = asyncio.ensure_future(finished(self.engine, run_id, seconds=LIFE_SECONDS))
-        ending.add_done_callback(lambda _: stopping.set())
-        try:
-            await mortal.live(self.lifetime(stopping), LIFE_SECONDS)
-        finally:
-            ending.cancel()
-        async with transaction(self.engine) as connection:
-            await connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                    " WHERE application_name = 'mortal' AND datname = current_database()"
-                )
-            )
-            await connection.execute(
-                text("UPDATE runs SET lease_expires_at = now() WHERE id = :id AND status = 'running'"), {"id": run_id}
-            )
-        return mortal
+
+@dataclass(frozen=True)
+class Expected:
+    """The steps of runs that complete, a schedule that is due once, and a run that is cancelled before it begins."""
+
+    steps: dict[UUID, list[str]]
+    schedule: UUID
+    cancelled: UUID
 
 
 @pytest_asyncio.fixture
-async def machinery(
-    api_settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Machinery]:
-    """Relay and executor with a topic in memory."""
-    found = Machinery(api_settings, engine)
-    monkeypatch.setattr(consumer_module, "create_consumer", lambda *_, **__: MemoryConsumer(found.kafka))
-    monkeypatch.setattr(consumer_module, "LagWatch", NoLagWatch)
-    raw = await connect(api_settings, application="test")
-    await raw.execute(_EFFECTS)
-    await raw.close()
-    yield found
-    for each in found.engines:
-        await each.dispose(close=False)
+async def work(api_settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Work]:
+    """Relay and executor with topics in memory, and two workflows, of which the first executes the second."""
+
+    async def take(_: Call) -> Answer:
+        return json_answer({})
+
+    async with web_server(take) as receiver:
+        allowed = {"http_agent_allowed_hosts": (f"127.0.0.1:{receiver.port}",)}
+        machinery = Machinery(api_settings.model_copy(update=allowed), engine)
+
+        def create_consumer(*_: Any, topics: list[str], **__: Any) -> MemoryConsumer:
+            return MemoryConsumer(machinery.kafka, *topics)
+
+        for module in (consumer, cancellations):
+            monkeypatch.setattr(module, "create_consumer", create_consumer)
+        monkeypatch.setattr(consumer, "LagWatch", NoLagWatch)
+        monkeypatch.setattr(ahead, "EVERY_SECONDS", 0.02)
+        monkeypatch.setattr(webhooks, "TICK_SECONDS", 0.02)
+        raw = await connect(api_settings, application="test")
+        await raw.execute(_EFFECTS)
+        await raw.close()
+        await add_webhook(engine, receiver.url())
+        called = await add_workflow(engine, step("only", "transform", expression="n"))
+        call = step("call", "workflow", workflow=str(called))
+        calling = await add_workflow(engine, step("first"), step("second", needs=["first"]), call)
+        yield Work(machinery, receiver, calling, called)
+        await machinery.forget()
 
 
-async def _die_everywhere(machinery: Machinery, points: int | None) -> None:
-    engine, settings = machinery.engine, machinery.settings
-    workflow_id = await add_workflow(engine, step("first"), step("second", needs=["first"]), step("other"))
-    undisturbed = await machinery.live(await submit(engine, settings, workflow_id))
+async def _die_everywhere(work: Work, points: int | None) -> None:
+    machinery = work.machinery
+    expected = await work.submit()
+    undisturbed = await machinery.live()
+    assert [part for part in PARTS if undisturbed.awaits_of[part] < 2] == [], "not all parts were alive"
+    assert machinery.renewals, "no lease was extended"
+    await _is_as_it_should_be(work, expected, "undisturbed")
     chosen = range(1, undisturbed.awaits + 1)
     every = 1 if points is None else max(1, len(chosen) // points)
     deaths = 0
     for number, dies_at in enumerate(chosen[::every]):
         for answered in (False, True) if points is None else (bool(number % 2),):
-            run_id = await submit(engine, settings, workflow_id)
-            dead = await machinery.live(run_id, dies_at=dies_at, answered=answered)
+            expected = await work.submit()
+            dead = await machinery.live(dies_at=dies_at, answered=answered)
             deaths += dead.dead.is_set()
-            await machinery.live(run_id)
-            await _is_as_it_should_be(machinery, run_id, f"died at await {dies_at}, answered: {answered}")
+            await machinery.live()
+            await _is_as_it_should_be(work, expected, f"died at await {dies_at}, answered: {answered}")
     assert deaths >= len(chosen[::every]) // 2, "hardly any of them died"
-
-
-async def _is_as_it_should_be(machinery: Machinery, run_id: UUID, how: str) -> None:
-    row = await read_run(machinery.engine, run_id)
-    assert row.status == "completed", how
     async with transaction(machinery.engine) as connection:
-        found = await connection.execute(text("SELECT step_id, output FROM effects WHERE run_id = :id"), {"id": run_id})
-        effects = [(effect.step_id, effect.output) for effect in found]
-        ends = await connection.scalar(
-            text("SELECT count(*) FROM audit_log WHERE action = 'run.completed' AND subject_id = :id"),
-            {"id": str(run_id)},
-        )
-        left = await connection.scalar(text("SELECT count(*) FROM outbox"))
-    assert sorted(name for name, _ in effects) == ["first", "other", "second"], how
-    assert row.output == {name: output for name, output in effects if name != "first"}, how
-    assert (ends, left) == (1, 0), how
-    assert any(str(run_id).encode() in record.value for record in machinery.kafka.log), f"never sent, {how}"
+        deadlocks = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        assert await connection.scalar(deadlocks) == 0, "statements waited for one another"
+
+
+async def _is_as_it_should_be(work: Work, expected: Expected, how: str) -> None:
+    engine = work.machinery.engine
+    [fired] = await runs_of(engine, expected.schedule)
+    for run_id, steps in (expected.steps | {fired.id: ["only"]}).items():
+        row = await read_run(engine, run_id)
+        assert row.status == "completed", f"{row.error}, {how}"
+        effects = [(each.step_id, each.output) for each in await _rows(engine, _EFFECTS_OF, run_id)]
+        assert sorted(name for name, _ in effects) == steps, how
+        assert row.output == {name: output for name, output in effects if name != "first"}, how
+        assert [each.action for each in await _rows(engine, _ENDS_OF, run_id)] == ["run.completed"], how
+        assert any(str(run_id).encode() in record.value for record in work.machinery.kafka.log), f"never sent, {how}"
+        [delivery] = await _rows(engine, _DELIVERIES_OF, run_id)
+        assert delivery.status == "delivered", how
+        assert any(each.headers["webhook-id"] == f"msg_{delivery.id}" for each in work.receiver.calls), how
+    assert (await read_run(engine, expected.cancelled)).status == "cancelled", how
+    assert await _rows(engine, _EFFECTS_OF, expected.cancelled) == [], how
+    assert [each.action for each in await _rows(engine, _ENDS_OF, expected.cancelled)] == ["run.cancelled"], how
+
+
+async def _rows(engine: AsyncEngine, query: str, run_id: UUID) -> list[Any]:
+    async with transaction(engine) as connection:
+        return list((await connection.execute(text(query), {"id": run_id})).all())
 
 
 @pytest.mark.ring("service")
-async def test_a_death_at_some_awaits_of_relay_and_executor_loses_and_doubles_nothing(machinery: Machinery) -> None:
-    await _die_everywhere(machinery, SHORT_POINTS)
+async def test_a_death_at_some_awaits_of_relay_and_executor_loses_and_doubles_nothing(work: Work) -> None:
+    await _die_everywhere(work, SHORT_POINTS)
 
 
 @pytest.mark.ring("faults")
-async def test_a_death_at_any_await_of_relay_and_executor_loses_and_doubles_nothing(machinery: Machinery) -> None:
-    await _die_everywhere(machinery, None)
+async def test_a_death_at_any_await_of_relay_and_executor_loses_and_doubles_nothing(work: Work) -> None:
+    await _die_everywhere(work, None)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,51 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.auth.roles import Role
+from service.migrations.migrate import upgrade_schema
+from service.platform.database import create_engine
+from service.platform.kafka import ensure_topics
 from service.platform.settings import Settings
+from tests.service import servers
 from tests.service.executor_support import add_run, add_workflow, step
 from tests.service.faults.programs import api, programs
 from tests.service.faults.world import STEPS, World, note_effects, world
-from tests.service.servers import PostgresServer, eventually, free_port
+from tests.service.servers import KafkaServer, PostgresServer, eventually, free_port
+from tests.service.support import make_settings
 
 SEED = 6
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A Postgres that may be killed: nobody else has it, and its data outlive it."""
+    with servers.postgres(in_memory=False) as server:
+        yield server
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaServer]:
+    """A Kafka that may be killed."""
+    with servers.kafka() as server:
+        yield server
+
+
 async def _survive(
-    engine: AsyncEngine,
-    settings: Settings,
-    postgres: PostgresServer,
-    folder: Path,
-    *,
-    runs: int,
-    deaths: int,
-    seconds: float,
+    postgres: PostgresServer, kafka: KafkaServer, folder: Path, *, runs: int, deaths: int, seconds: float
 ) -> None:
     rng = random.Random(SEED)  # noqa: S311 - repeatable on purpose
-    await note_effects(engine)
-    async with world(engine, settings, postgres, folder) as found:
-        await found.trouble(rng, deaths, runs=runs)
-        await found.send_nonsense(rng)
-        await found.ended(seconds)
-        await _nothing_is_lost_or_doubled(found, runs)
+    settings = make_settings(postgres.url("workflow_db"), kafka.broker)
+    await ensure_topics(settings)
+    engine = create_engine(settings, application="test")
+    try:
+        await upgrade_schema(engine)
+        await note_effects(engine)
+        async with world(engine, settings, postgres, kafka, folder) as found:
+            await found.trouble(rng, deaths, runs=runs)
+            await found.send_nonsense(rng)
+            await found.ended(seconds)
+            await _nothing_is_lost_or_doubled(found, runs)
+    finally:
+        await engine.dispose()
 
 
 async def _nothing_is_lost_or_doubled(found: World, runs: int) -> None:
@@ -60,17 +79,17 @@ async def _nothing_is_lost_or_doubled(found: World, runs: int) -> None:
 
 
 @pytest.mark.ring("service")
-async def test_runs_outlive_the_deaths_of_all_programs(
-    engine: AsyncEngine, settings: Settings, postgres_server: PostgresServer, tmp_path: Path
+async def test_runs_outlive_the_deaths_of_all_programs_and_servers(
+    own_postgres: PostgresServer, own_kafka: KafkaServer, tmp_path: Path
 ) -> None:
-    await _survive(engine, settings, postgres_server, tmp_path, runs=60, deaths=5, seconds=120)
+    await _survive(own_postgres, own_kafka, tmp_path, runs=70, deaths=7, seconds=120)
 
 
 @pytest.mark.ring("faults")
-async def test_ten_thousand_runs_outlive_the_deaths_of_all_programs(
-    engine: AsyncEngine, settings: Settings, postgres_server: PostgresServer, tmp_path: Path
+async def test_ten_thousand_runs_outlive_the_deaths_of_all_programs_and_servers(
+    own_postgres: PostgresServer, own_kafka: KafkaServer, tmp_path: Path
 ) -> None:
-    await _survive(engine, settings, postgres_server, tmp_path, runs=10_000, deaths=60, seconds=1800)
+    await _survive(own_postgres, own_kafka, tmp_path, runs=10_000, deaths=60, seconds=1800)
 
 
 @pytest.mark.ring("service")

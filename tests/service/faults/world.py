@@ -1,5 +1,7 @@
 """All programs of the service as processes, over a real Postgres and Kafka, while a seeded hand kills and freezes them.
 
+Postgres and Kafka are killed, too, and started again with what they had written; so they are servers of the test's own.
+
 Each step of a run calls a web server of the test by the http agent, which sends the step's idempotency key: so the
 effects outside can be counted, beside those in the journal.
 """
@@ -11,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,7 +30,7 @@ from service.platform.kafka import BoundedProducer, Record
 from service.platform.settings import Settings
 from tests.service.executor_support import Answer, Call, json_answer, web_server
 from tests.service.faults.programs import Program, api, executor, programs, relay
-from tests.service.servers import PostgresServer, eventually, free_port
+from tests.service.servers import KafkaServer, PostgresServer, Server, eventually, free_port
 from tests.service.support import add_user
 
 LEASE_SECONDS = 3
@@ -45,6 +48,7 @@ class World:
     relay: Program
     executors: Sequence[Program]
     postgres: PostgresServer
+    kafka: KafkaServer
     workflow_id: str = ""
     accepted: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
@@ -114,10 +118,18 @@ class World:
             await producer.stop()
 
     async def trouble(self, rng: random.Random, deaths: int, *, runs: int) -> None:
-        """Have the runs accepted in as many parts as there are deaths, one during each: of a program, by kill -9, of a
-        process of Postgres, after which all of it recovers, or of an executor's time, for longer than its lease."""
+        """Have the runs accepted in as many parts as there are deaths, one during each: by kill -9 of a program, of one
+        process of Postgres, of all of Postgres or of Kafka, or of an executor's time, for longer than its lease."""
         one, other = self.executors
-        certain = [self.api.kill, one.kill, self.relay.kill, other.freeze, self.crash_database]
+        certain = [
+            self.api.kill,
+            one.kill,
+            self.relay.kill,
+            other.freeze,
+            self.crash_database,
+            partial(self._kill_server, self.kafka, rng),
+            partial(self._kill_server, self.postgres, rng),
+        ]
         for number in range(deaths):
             part = runs // deaths + (number < runs % deaths)
             executing = asyncio.ensure_future(self.execute(f"part-{number}", part))
@@ -147,10 +159,16 @@ class World:
         code, output = await asyncio.to_thread(self.postgres.container.exec_run, ["sh", "-c", f"kill -9 {row.pid}"])
         assert code == 0, output
 
+    async def _kill_server(self, server: Server, rng: random.Random) -> None:
+        """Kill a whole server, which is away for a while."""
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(rng.uniform(0.0, 2.0))
+        await asyncio.to_thread(server.start_again)
+
 
 @asynccontextmanager
 async def world(
-    engine: AsyncEngine, settings: Settings, postgres: PostgresServer, folder: Path
+    engine: AsyncEngine, settings: Settings, postgres: PostgresServer, kafka: KafkaServer, folder: Path
 ) -> AsyncIterator[World]:
     """An API, a relay and two executors, and a workflow of three calls."""
     async with transaction(engine) as connection:
@@ -182,6 +200,7 @@ async def world(
                 relay(settings, folder, ports[1]),
                 [executor(settings, folder, port, f"executor-{port}", **lease) for port in ports[2:]],
                 postgres,
+                kafka,
                 calls=calls,
             )
             async with programs(*found.all):
