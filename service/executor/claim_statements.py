@@ -70,7 +70,7 @@ WITH incoming AS (
     SELECT id, """
     + LIMITED
     + """ AS limited FROM runs
-    WHERE status = 'queued'
+    WHERE (status = 'queued') IS TRUE
       AND id IN (SELECT incoming.run_id FROM incoming JOIN received USING (message_id))
     ORDER BY id
     FOR NO KEY UPDATE

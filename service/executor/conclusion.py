@@ -69,8 +69,8 @@ WITH given AS (
         CAST(:steps AS text[]), CAST(:ago AS float8[])
     ) AS given (message_id, id, workflow_id, version, input, status, output, error, steps, ago)
 ), fit AS (
-    SELECT given.message_id FROM runs JOIN given USING (id)
-    WHERE runs.status = 'queued' AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
+    SELECT given.* FROM runs JOIN given USING (id)
+    WHERE (runs.status = 'queued') IS TRUE AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
       AND runs.parent_run_id IS NULL
       AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
       AND runs.workflow_id = given.workflow_id AND runs.workflow_version = given.version
@@ -84,20 +84,21 @@ WITH given AS (
     ON CONFLICT DO NOTHING
     RETURNING message_id
 ), held AS (
-    SELECT runs.id FROM runs JOIN given USING (id) JOIN received USING (message_id)
-    WHERE runs.status = 'queued' AND runs.lease_token = 0
+    SELECT fit.* FROM runs JOIN fit USING (id)
+    WHERE (fit.message_id IN (SELECT message_id FROM received)) IS TRUE
+      AND (runs.status = 'queued') IS TRUE AND runs.lease_token = 0
       AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
 ), owner AS (
     UPDATE runs SET
-        status = given.status, output = CAST(given.output AS jsonb), error = CAST(given.error AS jsonb),
-        attempt = runs.attempt + 1, lease_token = given.token,
-        started_at = GREATEST(runs.created_at, now() - make_interval(secs => given.ago)), finished_at = now()
-    FROM held JOIN given USING (id)
+        status = held.status, output = CAST(held.output AS jsonb), error = CAST(held.error AS jsonb),
+        attempt = runs.attempt + 1, lease_token = held.token,
+        started_at = GREATEST(runs.created_at, now() - make_interval(secs => held.ago)), finished_at = now()
+    FROM held
     WHERE runs.id = held.id
     RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
-              runs.started_at, runs.finished_at - runs.created_at AS duration
+              runs.started_at, runs.finished_at - runs.created_at AS duration, held.token, held.steps
 ), """
     + WRITE_STEPS
     + ","

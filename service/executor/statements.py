@@ -33,9 +33,8 @@ written AS (
         (run_id, step_id, status, attempt, output, error, waits, started_at, finished_at, lease_token)
     SELECT owner.id, step.step_id, step.status, step.attempt, step.output, step.error, step.waits,
            now() - make_interval(secs => step.started_ago), now() - make_interval(secs => step.finished_ago),
-           given.token
-    FROM owner JOIN given USING (id)
-    CROSS JOIN jsonb_to_recordset(CAST(given.steps AS jsonb)) AS step
+           owner.token
+    FROM owner CROSS JOIN jsonb_to_recordset(CAST(owner.steps AS jsonb)) AS step
         (step_id text, status text, attempt int, output jsonb, error jsonb, waits jsonb, started_ago float8,
          finished_ago float8)
     ON CONFLICT (run_id, step_id) DO UPDATE SET
@@ -47,10 +46,13 @@ written AS (
 )"""
 
 # Locked in one order, so that two statements about some of the same runs wait for one another in one direction only.
+# What is given for a run goes along with it: joined again later, hundreds of runs would be compared with hundreds. And
+# runs are found by their ids, whose index is the only one that ``IS TRUE`` leaves: by the status, which is taken to be
+# rare, each run that has it would be compared with each that is given.
 _HELD = """
 held AS (
-    SELECT runs.id, runs.cancel_requested_at, runs.pause_requested_at, runs.signals FROM runs JOIN given USING (id)
-    WHERE runs.lease_token = given.token AND runs.status = 'running'
+    SELECT given.*, runs.cancel_requested_at, runs.pause_requested_at, runs.signals FROM runs JOIN given USING (id)
+    WHERE runs.lease_token = given.token AND (runs.status = 'running') IS TRUE
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
 )"""
@@ -63,7 +65,7 @@ WITH given AS (
 ), """
     + _HELD
     + """, owner AS (
-    SELECT id, cancel_requested_at, pause_requested_at, signals FROM held
+    SELECT * FROM held
 ), """
     + WRITE_STEPS
 )
@@ -85,7 +87,7 @@ WITH given AS (
 ), owner AS (
     UPDATE runs SET error = CAST(:error AS jsonb) FROM given
     WHERE runs.id = given.id AND runs.lease_token = given.token AND runs.status = 'running'
-    RETURNING runs.id
+    RETURNING runs.id, given.token, given.steps
 ), """
     + WRITE_STEPS
 )
@@ -128,13 +130,13 @@ WITH given AS (
 _FINISH = (
     """, owner AS (
     UPDATE runs SET
-        status = given.status, output = CAST(given.output AS jsonb), error = CAST(given.error AS jsonb),
+        status = held.status, output = CAST(held.output AS jsonb), error = CAST(held.error AS jsonb),
         finished_at = now(), lease_owner = NULL, lease_expires_at = NULL
-    FROM held JOIN given USING (id)
+    FROM held
     WHERE runs.id = held.id
     RETURNING runs.id, runs.status, runs.workflow_id, runs.correlation_id, runs.requested_by, runs.error,
               runs.started_at, runs.finished_at - runs.created_at AS duration, runs.parent_run_id, runs.parent_step_id,
-              CASE WHEN runs.parent_run_id IS NOT NULL THEN runs.output END AS output
+              CASE WHEN runs.parent_run_id IS NOT NULL THEN runs.output END AS output, held.token, held.steps
 ), """
     + WRITE_STEPS
     + ","
@@ -176,7 +178,7 @@ WITH given AS (
       AND runs.cancel_requested_at IS NULL
       AND CASE given.status WHEN 'paused' THEN runs.pause_requested_at IS NOT NULL
                             ELSE runs.pause_requested_at IS NULL AND runs.signals = given.signals END
-    RETURNING runs.id
+    RETURNING runs.id, given.token, given.steps
 ), """
     + WRITE_STEPS
 )
