@@ -113,6 +113,8 @@ class Coalescer(Generic[Item, Answer]):
             while batch := self._take():
                 self._begun = asyncio.get_running_loop().time()
                 await self._settle(batch)
+                # Who has asked in the meantime, and is not heard yet, comes along: fewer and larger batches.
+                await asyncio.sleep(0)
         finally:
             self._busy -= 1
 
