@@ -145,6 +145,11 @@ class Machinery:
             await mortal.live(self.lifetime(stopping), LIFE_SECONDS)
         finally:
             ending.cancel()
+        for engine in self._engines:
+            # The dead are kept for ever, but need not keep what is large.
+            engine.clear_compiled_cache()
+            await engine.dispose(close=False)
+        self._engines.clear()
         await eventually(self._ended_connections, "the dead's connections to end", seconds=LIFE_SECONDS)
         async with transaction(self.engine) as connection:
             await connection.execute(text("UPDATE runs SET lease_expires_at = now() WHERE status = 'running'"))
@@ -170,11 +175,6 @@ class Machinery:
         """
         async with transaction(self.engine) as connection:
             return bool(await connection.scalar(text(query)))
-
-    async def forget(self) -> None:
-        """Let go of what the lives had."""
-        for each in self._engines:
-            await each.dispose(close=False)
 
 
 class _Repository(RunRepository):

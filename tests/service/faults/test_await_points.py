@@ -115,7 +115,6 @@ async def work(api_settings: Settings, engine: AsyncEngine, monkeypatch: pytest.
         call = step("call", "workflow", workflow=str(called))
         calling = await add_workflow(engine, step("first"), step("second", needs=["first"]), call)
         yield Work(machinery, receiver, calling, called)
-        await machinery.forget()
 
 
 async def _die_everywhere(work: Work, points: int | None) -> None:
