@@ -3,6 +3,8 @@
 
 from sqlalchemy import text
 
+from service.executor.unguessed import unguessed
+
 # Whether claims of the workflow's runs have to keep limits. Read once in a statement, of a table with few rows.
 LIMITED = """
 runs.workflow_id IN (
@@ -70,7 +72,9 @@ WITH incoming AS (
     SELECT id, """
     + LIMITED
     + """ AS limited FROM runs
-    WHERE (status = 'queued') IS TRUE
+    WHERE """
+    + unguessed("status = 'queued'")
+    + """
       AND id IN (SELECT incoming.run_id FROM incoming JOIN received USING (message_id))
     ORDER BY id
     FOR NO KEY UPDATE

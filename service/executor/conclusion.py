@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from service.executor.claim_statements import LIMITED
 from service.executor.statements import TOLD, WRITE_STEPS
+from service.executor.unguessed import unguessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,17 @@ WITH given AS (
     ) AS given (message_id, id, workflow_id, version, input, status, output, error, steps, ago)
 ), fit AS (
     SELECT given.* FROM runs JOIN given USING (id)
-    WHERE (runs.status = 'queued') IS TRUE AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
+    WHERE """
+    + unguessed(
+        """
+      runs.status = 'queued' AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
       AND runs.parent_run_id IS NULL
       AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
       AND runs.workflow_id = given.workflow_id AND runs.workflow_version = given.version
       AND runs.input = CAST(given.input AS jsonb)
       AND NOT """
-    + LIMITED
+        + LIMITED
+    )
     + """
 ), received AS (
     INSERT INTO inbox (message_id)
@@ -84,10 +89,14 @@ WITH given AS (
     ON CONFLICT DO NOTHING
     RETURNING message_id
 ), held AS (
-    SELECT fit.* FROM runs JOIN fit USING (id)
-    WHERE (fit.message_id IN (SELECT message_id FROM received)) IS TRUE
-      AND (runs.status = 'queued') IS TRUE AND runs.lease_token = 0
-      AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
+    SELECT fit.* FROM runs JOIN fit USING (id) JOIN received USING (message_id)
+    WHERE """
+    + unguessed(
+        """
+      runs.status = 'queued' AND runs.lease_token = 0
+      AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL"""
+    )
+    + """
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
 ), owner AS (

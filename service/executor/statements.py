@@ -7,6 +7,7 @@ from sqlalchemy import TextClause, text
 
 from service.executor import family
 from service.executor.log_statement import LOGGED
+from service.executor.unguessed import unguessed
 from service.webhooks.enqueue import NOTED
 
 READ_DEFINITION = text(
@@ -46,16 +47,18 @@ written AS (
 )"""
 
 # Locked in one order, so that two statements about some of the same runs wait for one another in one direction only.
-# What is given for a run goes along with it: joined again later, hundreds of runs would be compared with hundreds. And
-# runs are found by their ids, whose index is the only one that ``IS TRUE`` leaves: by the status, which is taken to be
-# rare, each run that has it would be compared with each that is given.
-_HELD = """
+# What is given for a run goes along with it: joined again later, hundreds of runs would be compared with hundreds.
+_HELD = (
+    """
 held AS (
     SELECT given.*, runs.cancel_requested_at, runs.pause_requested_at, runs.signals FROM runs JOIN given USING (id)
-    WHERE runs.lease_token = given.token AND (runs.status = 'running') IS TRUE
+    WHERE """
+    + unguessed("runs.lease_token = given.token AND runs.status = 'running'")
+    + """
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
 )"""
+)
 
 _JOURNAL = (
     """

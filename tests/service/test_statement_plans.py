@@ -18,6 +18,16 @@ from tests.service.executor_support import add_run, add_workflow, message, step,
 pytestmark = pytest.mark.ring("service")
 
 _BY_STATUS = "ix_runs_unfinished"
+GIVEN, WAITING = 100, 2000
+
+_AS_IF_NOT_ENDED = (
+    "UPDATE runs SET status = 'queued', lease_token = 0, attempt = 0, output = NULL, started_at = NULL,"
+    " finished_at = NULL WHERE id = ANY(:ids)",
+    "DELETE FROM run_steps",
+    "DELETE FROM inbox",
+    "INSERT INTO runs (id, workflow_id, workflow_version, status, input, correlation_id, requested_by)"
+    " SELECT gen_random_uuid(), :workflow_id, 1, 'queued', '{}', 'test', 'test' FROM generate_series(1, :waiting)",
+)
 
 
 @contextmanager
@@ -44,13 +54,15 @@ async def _indexes(engine: AsyncEngine, statement: str, values: Any) -> set[str]
         await connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
         await connection.execute(text("SET LOCAL enable_seqscan = off"))
         plan = await driver.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *values)
-    found: set[str] = set()
+    names = (node.get("Index Name", "") for node in _nodes(plan))
+    return {name for name in names if name.endswith(("_runs", _BY_STATUS))}
+
+
+def _nodes(plan: Any) -> Iterator[Any]:
     left = [each["Plan"] for each in plan]
     while left:
-        node = left.pop()
+        yield (node := left.pop())
         left += node.get("Plans", [])
-        found |= {node["Index Name"]} if node.get("Index Name", "").endswith(("_runs", _BY_STATUS)) else set()
-    return found
 
 
 async def _many_that_ended(engine: AsyncEngine, workflow_id: Any) -> None:
@@ -76,6 +88,34 @@ async def test_runs_that_are_ended_from_their_messages_are_found_by_their_ids(en
         computed = await at_once.compute([request])
         assert await at_once.end([each for each in computed if each is not None]) == {run_id}
     assert [await _indexes(engine, *each) for each in statements] == [{"pk_runs"}]
+
+
+async def test_to_end_some_of_many_runs_that_wait_compares_no_run_with_all_others(engine: AsyncEngine) -> None:
+    workflow_id = await add_workflow(engine, step("a"))
+    await _many_that_ended(engine, workflow_id)
+    run_ids = [await add_run(engine, workflow_id) for _ in range(GIVEN)]
+    at_once = AtOnce(RunRepository(engine, owner="one", lease_seconds=30, audit=True), {"noop": NoopAgent()})
+    requests = [ExecutionRequest.model_validate(whole_message(run_id, workflow_id)) for run_id in run_ids]
+    with _caught(engine) as statements:
+        computed = await at_once.compute(requests)
+        assert len(await at_once.end([each for each in computed if each is not None])) == GIVEN
+    ((statement, values),) = statements
+    async with transaction(engine) as connection:
+        values_again = {"ids": run_ids, "workflow_id": workflow_id, "waiting": WAITING}
+        for again in _AS_IF_NOT_ENDED:
+            await connection.execute(text(again), values_again)
+    async with transaction(engine) as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+        plan = await driver.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", *values)
+        await connection.rollback()
+    assert plan[0]["Plan"]["Actual Rows"] == GIVEN
+    compared = sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Join Filter", 0))
+        for node in _nodes(plan)
+    )
+    assert compared < 50 * (GIVEN + WAITING)
 
 
 async def test_runs_that_are_claimed_journalled_and_finished_are_found_by_their_ids(engine: AsyncEngine) -> None:
