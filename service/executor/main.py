@@ -37,9 +37,7 @@ async def execute_until(settings: Settings, stopping: asyncio.Event) -> None:
     lease = settings.executor_lease_seconds
     pulse = Pulse()
     agents = create_agents(settings)
-    # Its statements are about one run or about hundreds, and a plan that the server keeps is one for ten, made when the
-    # tables were small. A plan for just these takes a millisecond, which hundreds share.
-    engine = create_engine(settings, application="workflow-executor", plans="force_custom_plan")
+    engine = create_engine(settings, application="workflow-executor")
     wakeup = OutboxWakeup(engine)
     wakeup.start()
     repository = RunRepository(

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -60,22 +60,14 @@ def pool_share(total: int, processes: int, *, least: int) -> int:
     return max(least, total // processes)
 
 
-Plans = Literal["auto", "force_custom_plan", "force_generic_plan"]
-
-
 async def connect(
-    settings: Settings,
-    *,
-    application: str,
-    statement_seconds: float | None = STATEMENT_SECONDS,
-    plans: Plans = "auto",
+    settings: Settings, *, application: str, statement_seconds: float | None = STATEMENT_SECONDS
 ) -> "asyncpg.Connection[Any]":
     """A connection of its own, outside the pool: for LISTEN, advisory locks and the pool itself.
 
     asyncpg reads the address itself, so the documented ``?sslmode=`` and ``sslrootcert=`` mean what libpq says. A
     server that takes no writes is refused like one that is away, unless the address has a target_session_attrs.
-    ``statement_seconds=None`` sets no limit, for migrations of large tables. ``plans`` is the server's
-    ``plan_cache_mode``: whether plans are made anew at each execution, always or where the server thinks it worth it.
+    ``statement_seconds=None`` sets no limit, for migrations of large tables.
     """
     limit = 0 if statement_seconds is None else int(statement_seconds * 1000)
     try:
@@ -90,7 +82,6 @@ async def connect(
                 "timezone": "UTC",
                 "statement_timeout": str(limit),
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_SECONDS * 1000)),
-                "plan_cache_mode": plans,
             },
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -104,17 +95,15 @@ def create_engine(
     application: str,
     processes: int = 1,
     statement_seconds: float | None = STATEMENT_SECONDS,
-    plans: Plans = "auto",
 ) -> AsyncEngine:
     """The pool of one process; ``processes`` is how many processes share this instance's numbers.
 
     A caller waits at most ``POOL_WAIT_SECONDS`` for a connection and a statement runs at most ``statement_seconds``.
-    ``plans`` is as for ``connect``.
     """
     size = pool_share(settings.database_pool_size, processes, least=1)
 
     async def new_connection() -> "asyncpg.Connection[Any]":
-        return await connect(settings, application=application, statement_seconds=statement_seconds, plans=plans)
+        return await connect(settings, application=application, statement_seconds=statement_seconds)
 
     engine = create_async_engine(
         "postgresql+asyncpg://",

@@ -17,11 +17,13 @@ MAX_MESSAGE_BYTES = 1_000_000
 """A little less than what brokers and the producer take at most by default (1 MiB), headers included."""
 
 # Rows are taken by deleting them, never by "id > last seen": a transaction that commits later may hold a smaller id.
+# By where they lie, which leaves no choice of plans: one that joins them, made when there were few, takes a second for
+# hundreds among ten thousands. Nobody moves them, since they are locked and never changed.
 _TAKE = """
 DELETE FROM outbox
-WHERE id IN (
-    SELECT id FROM outbox WHERE $2::text IS NULL OR topic = $2 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-)
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM outbox WHERE $2::text IS NULL OR topic = $2 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+))
 RETURNING id, topic, key, headers, payload, created_at
 """
 
