@@ -57,6 +57,22 @@ def received_values(conclusions: Sequence[Conclusion]) -> dict[str, Any]:
     }
 
 
+_FIT = unguessed(
+    """
+      runs.status = 'queued' AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
+      AND runs.parent_run_id IS NULL
+      AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
+      AND runs.workflow_id = given.workflow_id AND runs.workflow_version = given.version
+      AND runs.input = CAST(given.input AS jsonb)
+      AND NOT """
+    + LIMITED
+)
+_STILL_FIT = unguessed(
+    """
+      runs.status = 'queued' AND runs.lease_token = 0
+      AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL"""
+)
+
 # A claim and an end in one. Messages before runs, and each in the order of their ids, as claims have it, so that
 # statements about some of the same wait for one another in one direction only. A run that was made to go on where
 # another ended begins with a journal.
@@ -72,16 +88,7 @@ WITH given AS (
 ), fit AS (
     SELECT given.* FROM runs JOIN given USING (id)
     WHERE """
-    + unguessed(
-        """
-      runs.status = 'queued' AND runs.lease_token = 0 AND runs.attempt = 0 AND runs.origin_run_id IS NULL
-      AND runs.parent_run_id IS NULL
-      AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL
-      AND runs.workflow_id = given.workflow_id AND runs.workflow_version = given.version
-      AND runs.input = CAST(given.input AS jsonb)
-      AND NOT """
-        + LIMITED
-    )
+    + _FIT
     + """
 ), received AS (
     INSERT INTO inbox (message_id)
@@ -91,11 +98,7 @@ WITH given AS (
 ), held AS (
     SELECT fit.* FROM runs JOIN fit USING (id) JOIN received USING (message_id)
     WHERE """
-    + unguessed(
-        """
-      runs.status = 'queued' AND runs.lease_token = 0
-      AND runs.cancel_requested_at IS NULL AND runs.pause_requested_at IS NULL"""
-    )
+    + _STILL_FIT
     + """
     ORDER BY runs.id
     FOR NO KEY UPDATE OF runs
